@@ -1,0 +1,89 @@
+"""The engine replica as Ray Serve runs it. Thin: all work is done by `replica`.
+
+Serve imports this by path from the rendered configuration; the gateway never calls it, it asks for the replica's
+metadata (`choose_replica`) and talks to the engine itself.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+from ray._private import worker
+
+from penstock import logs
+from penstock.board import Failure
+from penstock.board.kv import KvBoard
+from penstock.engine.log import EngineLog
+from penstock.engine.replica import EngineReplica, Identity
+from penstock.engine.spec import DEPLOYMENT, EngineSpec
+from penstock.errors import EngineError
+
+_EX_SOFTWARE = 70
+
+
+class EngineDeployment:
+    """One replica, one engine."""
+
+    async def __init__(self, args: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        spec = EngineSpec.model_validate(args)
+        logs.set_up(level=spec.logging.level, style=spec.logging.format)
+        context = serve.get_replica_context()
+        replica = context.replica_id.unique_id
+        identity = Identity(
+            replica=replica,
+            node=ray.get_runtime_context().get_node_id(),
+            pid=os.getpid(),
+            host=spec.host or ray.util.get_node_ip_address(),
+        )
+        self._longest_request = 600.0
+        self._replica = EngineReplica(
+            spec,
+            identity,
+            KvBoard(),
+            log=EngineLog(_log_directory() / f"engine-{context.app_name}-{replica}.log"),
+            on_death=_leave,
+        )
+        await self._replica.start()
+
+    def record_replica_metadata(self) -> dict[str, Any]:
+        """What a lease on this replica gives to the gateway."""
+        place = self._replica.place
+        return {"base_url": place.base_url, "token": place.token}
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        self._longest_request = float(user_config["longest_request"])
+
+    def check_health(self) -> None:
+        if (failure := self._replica.failure) is not None:
+            raise EngineError(failure.cause, remedy=failure.remedy)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        running = await self._replica.running_requests()
+        return {} if running is None else {"requests": float(running)}
+
+    async def __del__(self) -> None:
+        # Serve awaits this once no lease is left; the interpreter's own call of it comes too late to do anything.
+        if (replica := self.__dict__.get("_replica")) is not None:
+            await replica.stop(self._longest_request)
+
+
+def application(args: dict[str, Any]) -> Any:
+    """Built by Serve from the `args` of a model's application, which are an `EngineSpec`."""
+    EngineSpec.model_validate(args)
+    return serve.deployment(name=DEPLOYMENT)(EngineDeployment).bind(args)
+
+
+def _leave(_: Failure) -> None:
+    """End the replica's process. Serve sees a lost actor at its next look, which is sooner than three failed checks,
+    and routers at once. The reason is on the board already."""
+    os._exit(_EX_SOFTWARE)
+
+
+def _log_directory() -> Path:
+    """Where Ray keeps the logs of this node. Ray has no public way to ask."""
+    node = worker._global_node  # noqa: SLF001
+    return Path(node.get_logs_dir_path()) if node is not None else Path("/tmp/penstock")  # noqa: S108

@@ -1,0 +1,165 @@
+"""Why an engine died, read from the end of its log and its exit status. Pure; called by the replica.
+
+Each rule is a pattern of what vLLM 0.32, PyTorch or the system print, the sentence for people, and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from penstock.board import Failure
+
+TAIL = 40
+"""Lines of log that a failure carries."""
+
+
+class _Rule(NamedTuple):
+    name: str
+    pattern: re.Pattern[str]
+    cause: str
+    remedy: str
+
+
+def _rule(name: str, pattern: str, cause: str, remedy: str) -> _Rule:
+    return _Rule(name, re.compile(pattern, re.IGNORECASE), cause, remedy)
+
+
+PORT_TAKEN = "port-taken"
+_RULES = (
+    _rule(
+        "missing-library",
+        r"(?P<what>lib[\w.+-]+\.so[\w.]*): cannot open shared object file",
+        "The system library {what} is missing.",
+        "Install the package that holds it; for libnuma.so.1: apt-get install libnuma1.",
+    ),
+    _rule(
+        "missing-library",
+        r"'_OpNamespace' '_C' object has no attribute 'init_cpu_memory_env'",
+        "vLLM's CPU kernels could not be loaded; the system library libnuma is missing.",
+        "apt-get install libnuma1",
+    ),
+    _rule(
+        "unknown-option",
+        r"error: unrecognized arguments: (?P<what>.+)",
+        "The engine does not know the option {what}.",
+        "Correct or remove it under the model's options; the names are those of `vllm serve --help`.",
+    ),
+    _rule(
+        "wrong-option",
+        r"error: argument (?P<what>.+)",
+        "The engine refuses an option: {what}.",
+        "Correct it under the model's options.",
+    ),
+    _rule(
+        PORT_TAKEN,
+        r"(address already in use|errno 98)",
+        "Another process took the engine's port.",
+        "Nothing: the replica tries another port.",
+    ),
+    _rule(
+        "gpu-memory",
+        r"(CUDA out of memory|torch\.OutOfMemoryError|HIP out of memory|less than desired GPU memory utilization)",
+        "The GPU has too little memory.",
+        "Lower gpu_memory_utilization or max_model_len, use a smaller or quantised model, or give it more gpus.",
+    ),
+    _rule(
+        "kv-memory",
+        r"(No available memory for the cache blocks|KV cache is needed, which is larger than the available"
+        r"|larger than the maximum number of tokens that can be stored in KV cache)",
+        "After the weights there is too little memory left for the KV cache at this context length.",
+        "Lower max_model_len, or raise gpu_memory_utilization (on a CPU: VLLM_CPU_KVCACHE_SPACE under env).",
+    ),
+    _rule(
+        "memory",
+        r"(Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate memory|MemoryError)",
+        "The machine has too little memory.",
+        "Free memory, use a smaller model, or lower VLLM_CPU_KVCACHE_SPACE under env.",
+    ),
+    _rule(
+        "no-gpu",
+        r"(No CUDA GPUs are available|Found no NVIDIA driver|Failed to infer device type|CUDA driver version is"
+        r" insufficient)",
+        "The engine finds no GPU that it can use.",
+        "Check the driver with nvidia-smi; on a machine without a GPU install penstock[cpu].",
+    ),
+    _rule(
+        "missing-weights",
+        r"(Cannot find any model weights|no such file or directory: '[^']*(safetensors|\.bin|config\.json)[^']*'"
+        r"|does not appear to have a file named)",
+        "The weights are not complete.",
+        "Check that the source holds config.json and *.safetensors; remove it from the cache to fetch it anew.",
+    ),
+    _rule(
+        "unsupported-model",
+        r"(Model architectures? (?P<what>\[.*?\]|\S+) (are|is) not supported"
+        r"|has no vLLM implementation|does not recognize this architecture)",
+        "This version of vLLM does not know the model's architecture.",
+        "Use another model, or a newer vLLM in the engine's environment.",
+    ),
+    _rule(
+        "context-too-long",
+        r"User-specified max_model_len \((?P<what>\d+)\) is greater than the derived max_model_len",
+        "max_model_len {what} is more than the model can do.",
+        "Lower max_model_len under the model's options.",
+    ),
+    _rule(
+        "missing-package",
+        r"ModuleNotFoundError: No module named '(?P<what>[^']+)'",
+        "The Python package {what} is missing where the engine runs.",
+        "Install the engine: penstock[cpu] or penstock[gpu].",
+    ),
+    _rule(
+        "invalid-configuration",
+        r"validation errors? for (?P<what>\w+)",
+        "vLLM refuses the configuration ({what}); the log says which option.",
+        "Correct the option under the model's options.",
+    ),
+)
+
+
+class Diagnosis(NamedTuple):
+    """`rule` names what was recognised; None for nothing."""
+
+    rule: str | None
+    failure: Failure
+
+
+def diagnose(log: Sequence[str], exit_status: int | None) -> Diagnosis:
+    """The likely cause.
+
+    Args:
+        log: the end of the engine's log, oldest line first.
+        exit_status: 128 + n for signal n; None for an engine that did not end.
+    """
+    tail = list(log[-TAIL:])
+    for rule in _RULES:
+        for line in log:
+            if match := rule.pattern.search(line):
+                what = (match.groupdict().get("what") or "").strip()
+                return Diagnosis(
+                    rule.name, Failure(cause=rule.cause.format(what=what), remedy=rule.remedy, log_tail=tail)
+                )
+    return Diagnosis(None, Failure(cause=_by_status(exit_status), remedy=_remedy(exit_status), log_tail=tail))
+
+
+def _by_status(status: int | None) -> str:
+    if status is None:
+        return "The engine made no progress and was stopped."
+    if status == 0:
+        return "The engine ended by itself, without an error."
+    if status > 128:
+        number = status - 128
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        return f"The engine was ended by {name}."
+    return f"The engine ended with status {status}."
+
+
+def _remedy(status: int | None) -> str:
+    if status == 128 + signal.SIGKILL:
+        return "If nobody killed it, the system did, out of memory: see dmesg, and give the replica more memory."
+    if status is None:
+        return "See the end of its log; raise startup.stall if it only needs longer."
+    return "See the end of its log."

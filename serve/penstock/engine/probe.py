@@ -1,0 +1,104 @@
+"""Questions to a running engine over HTTP: is it healthy, what does it offer, a first small request.
+
+Used by the replica. Speaks the routes that vLLM and the simulator share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+import orjson
+
+from penstock.engine.command import Place
+
+_REQUEST_LIMIT = aiohttp.ClientTimeout(total=5)
+_WARM_UP_LIMIT = aiohttp.ClientTimeout(total=600)
+"""The first request may compile."""
+
+
+class Offer(NamedTuple):
+    """What an engine can do."""
+
+    max_model_len: int | None
+    endpoints: list[str]
+    """Paths that take POST. Empty where the engine does not tell."""
+
+
+class EngineProbe:
+    """An HTTP client for one engine. Use as an async context manager."""
+
+    def __init__(self, place: Place) -> None:
+        self._session = aiohttp.ClientSession(
+            base_url=place.base_url,
+            headers={"authorization": f"Bearer {place.token}"},
+            timeout=_REQUEST_LIMIT,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def healthy(self) -> bool:
+        """Whether it says that it is healthy. Not answering is not healthy."""
+        try:
+            async with self._session.get("/health") as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    async def offer(self) -> Offer:
+        """What it can do. Raises aiohttp.ClientError when it does not answer."""
+        async with self._session.get("/v1/models") as response:
+            response.raise_for_status()
+            models = orjson.loads(await response.read())
+        async with self._session.get("/openapi.json") as response:
+            description = orjson.loads(await response.read()) if response.status == 200 else {}
+        return Offer(
+            max_model_len=next((m.get("max_model_len") for m in models.get("data", [])), None),
+            endpoints=sorted(path for path, methods in description.get("paths", {}).items() if "post" in methods),
+        )
+
+    async def warm_up(self, model: str, endpoints: Iterable[str]) -> None:
+        """One small request of the kind that the engine takes; nothing where it takes none that we know.
+
+        Raises:
+            aiohttp.ClientError: it did not answer, or refused.
+        """
+        if (request := warm_up_request(model, endpoints)) is None:
+            return
+        path, body = request
+        async with self._session.post(path, json=body, timeout=_WARM_UP_LIMIT) as response:
+            await response.read()
+            response.raise_for_status()
+
+    async def running_requests(self) -> int | None:
+        """Requests that it works on or queues, from its own gauges; None when it does not answer."""
+        try:
+            async with self._session.get("/metrics") as response:
+                return requests_in_progress(await response.text()) if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+
+def warm_up_request(model: str, endpoints: Iterable[str]) -> tuple[str, dict[str, Any]] | None:
+    """Path and body of the smallest request that runs the model once."""
+    offered = set(endpoints)
+    if "/v1/completions" in offered:
+        return "/v1/completions", {"model": model, "prompt": "a", "max_tokens": 2, "temperature": 0}
+    if "/v1/embeddings" in offered:
+        return "/v1/embeddings", {"model": model, "input": "a"}
+    return None
+
+
+def requests_in_progress(metrics: str) -> int:
+    """The sum of vLLM's gauges for running and waiting requests in Prometheus' text."""
+    total = 0.0
+    for line in metrics.splitlines():
+        if line.startswith(("vllm:num_requests_running{", "vllm:num_requests_waiting{")):
+            total += float(line.rpartition(" ")[2])
+    return int(total)
