@@ -1,0 +1,272 @@
+"""The gateway as an ASGI application: authentication of nothing, resolution of the model, relay. Used by `listener`.
+
+No framework: the road from the request to the engine is a table look-up and one JSON document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+
+import penstock
+from penstock import config
+from penstock.gateway import bodies, cors
+from penstock.gateway.call import CLIENT_GONE, Call, ClientGoneError, Receive, Scope, Send
+from penstock.gateway.catalog import Catalog, ModelEntry
+from penstock.gateway.engine_client import EngineClient, HttpEngineClient
+from penstock.gateway.errors import BadRequestError, EngineFailedError, GatewayError, UnavailableError
+from penstock.gateway.headers import Header, first
+from penstock.gateway.leases import LeaseSource
+from penstock.gateway.metrics import CONTENT_TYPE, Metrics
+from penstock.gateway.pool import LeasePool, PoolSettings
+from penstock.gateway.relay import Relay
+from penstock.gateway.routes import (
+    Action,
+    Route,
+    check_method,
+    engine_path,
+    find_route,
+    model_id,
+    unknown_path,
+)
+
+logger = logging.getLogger(__name__)
+access = logging.getLogger("penstock.gateway.access")
+
+_JSON: list[Header] = [(b"content-type", b"application/json")]
+
+
+class GatewayApp:
+    """ASGI 3. Belongs to one event loop, and is made in it.
+
+    Args:
+        settings: the document's `gateway`.
+        catalog: the models.
+        source_of: makes the source of a model's leases; called once for each model that comes.
+        client: connections to engines.
+        connections: how many clients are connected, for metrics.
+    """
+
+    def __init__(
+        self,
+        settings: config.Gateway,
+        catalog: Catalog,
+        source_of: Callable[[str], LeaseSource],
+        *,
+        client: EngineClient | None = None,
+        connections: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.metrics = Metrics()
+        self.draining = False
+        self._settings = settings
+        self._source_of = source_of
+        self._client = client or HttpEngineClient(settings.connect_timeout)
+        self._relay = Relay(self._client, settings, self.metrics)
+        self._catalog = Catalog()
+        self._pools: dict[str, LeasePool] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._actions: Mapping[Action, Callable[[Call, Route], Awaitable[None]]] = {
+            Action.RELAY: self._relay_call,
+            Action.MODELS: self._models,
+            Action.MODEL: self._model,
+            Action.HEALTH: self._health,
+            Action.READY: self._ready,
+            Action.METRICS: self._show_metrics,
+            Action.VERSION: self._version,
+        }
+        self.metrics.watch(lambda: self._pools, connections)
+        self.reconfigure(catalog)
+
+    @property
+    def pools(self) -> Mapping[str, LeasePool]:
+        """The pool of each model, by name."""
+        return self._pools
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog
+
+    def reconfigure(self, catalog: Catalog) -> None:
+        """Serve other models, or know other states of the same. Requests in progress are not disturbed; a removed
+        model's pool gives its leases back when its last request is done."""
+        settings = self._settings
+        for name in catalog.models.keys() - self._pools.keys():
+            self._pools[name] = LeasePool(
+                name,
+                self._source_of(name),
+                PoolSettings(
+                    keep=settings.leases.keep,
+                    renew=settings.leases.renew,
+                    hold_requests=settings.hold.requests,
+                    hold_seconds=settings.hold.seconds,
+                ),
+            )
+        for name in self._pools.keys() - catalog.models.keys():
+            task = asyncio.get_running_loop().create_task(self._pools.pop(name).close())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        self._catalog = catalog
+
+    def drain(self) -> None:
+        """Say not ready, and `connection: close` on every answer from now on."""
+        self.draining = True
+
+    async def close(self) -> None:
+        """Give all leases back and close connections to engines. Call it when no request is in progress."""
+        self.drain()
+        self.reconfigure(Catalog())
+        while self._leaving:
+            await asyncio.wait(self._leaving)
+        await self._client.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Call(scope, receive, send))
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, call: Call) -> None:
+        if self.draining:
+            call.common.append((b"connection", b"close"))
+        call.common += cors.response_headers(self._settings.cors, call.headers)
+        try:
+            await self._dispatch(call)
+        except GatewayError as error:
+            self._count_error(error)
+            await call.fail(error)
+        except ClientGoneError:
+            call.client_gone = True
+        except asyncio.CancelledError:
+            if not call.client_gone:
+                await self._stopped(call)
+                raise
+            # It was our own watcher that cancelled, because the client left.
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+        except Exception:
+            logger.exception("defect", extra={"fields": {"request_id": call.request_id.decode()}})
+            await call.fail(GatewayError("The gateway has a defect; its log says which.", code="internal_error"))
+        finally:
+            self._note(call)
+
+    async def _dispatch(self, call: Call) -> None:
+        route = find_route(call.path)
+        if cors.is_preflight(call.method, call.headers) and self._settings.cors.allow_origins:
+            allow = route.allow if route else "GET, POST, OPTIONS"
+            lines = cors.preflight_headers(self._settings.cors, call.headers, allow)
+            await call.respond(204, lines)
+            return
+        if route is None:
+            raise unknown_path(call.path)
+        call.endpoint = route.endpoint
+        if call.method == "OPTIONS":
+            await call.respond(204, [(b"allow", route.allow.encode())])
+            return
+        check_method(route, call.method)
+        await self._actions[route.action](call, route)
+
+    async def _relay_call(self, call: Call, route: Route) -> None:
+        content_type = bodies.check_media(
+            first(call.headers, b"content-type"), first(call.headers, b"content-encoding"), route.body
+        )
+        body = await call.read_body(self._settings.max_body_bytes)
+        name = bodies.model_of(body, content_type, route.body, self._settings.max_json_depth)
+        model = self._catalog.resolve(name)
+        call.model = model.name
+        path = engine_path(route, model.state.endpoints, call.path.rstrip("/"))
+        if path is None:
+            raise _not_offered(model, route)
+        task = asyncio.current_task()
+        assert task is not None
+        watcher = asyncio.get_running_loop().create_task(_watch(call, task))
+        try:
+            await self._relay.run(call, self._pools[model.name], path, body, content_type)
+        finally:
+            watcher.cancel()
+
+    async def _models(self, call: Call, _: Route) -> None:
+        await call.respond(200, _JSON, orjson.dumps(self._catalog.listing()))
+
+    async def _model(self, call: Call, _: Route) -> None:
+        await call.respond(200, _JSON, orjson.dumps(self._catalog.card(model_id(call.raw_path))))
+
+    async def _health(self, call: Call, _: Route) -> None:
+        await call.respond(200, _JSON, b'{"status":"ok"}')
+
+    async def _ready(self, call: Call, _: Route) -> None:
+        if self.draining:
+            raise UnavailableError(
+                "This gateway is stopping; another one takes new requests.", code="shutting_down", retry_after=1.0
+            )
+        await call.respond(200, _JSON, b'{"status":"ready"}')
+
+    async def _show_metrics(self, call: Call, _: Route) -> None:
+        await call.respond(200, [(b"content-type", CONTENT_TYPE)], self.metrics.text())
+
+    async def _version(self, call: Call, _: Route) -> None:
+        await call.respond(200, _JSON, orjson.dumps({"version": penstock.__version__}))
+
+    async def _stopped(self, call: Call) -> None:
+        if not call.status:
+            await call.fail(
+                UnavailableError("This gateway is stopping. Try again.", code="shutting_down", retry_after=1.0)
+            )
+
+    def _count_error(self, error: GatewayError) -> None:
+        if error.status >= 429 and not isinstance(error, EngineFailedError):
+            self.metrics.error(error.layer, error.code or "other")
+
+    def _note(self, call: Call) -> None:
+        now = time.perf_counter()
+        status = call.status if call.complete and not call.client_gone else (CLIENT_GONE if call.client_gone else 502)
+        first_byte = call.first_byte - call.began if call.first_byte is not None else None
+        self.metrics.answered(call.model, call.endpoint, status, now - call.began, first_byte)
+        if access.isEnabledFor(logging.INFO):
+            access.info(
+                "request",
+                extra={
+                    "fields": {
+                        "request_id": call.request_id.decode(),
+                        "method": call.method,
+                        "endpoint": call.endpoint,
+                        "model": call.model,
+                        "status": status,
+                        "code": call.error_code,
+                        "ms": round((now - call.began) * 1000, 1),
+                        "ttfb_ms": None if first_byte is None else round(first_byte * 1000, 1),
+                        "bytes": call.sent,
+                        "attempts": call.attempts,
+                    }
+                },
+            )
+
+
+async def _watch(call: Call, task: asyncio.Task[object]) -> None:
+    """Cancel the request's task when its client leaves, wherever the task is."""
+    while (await call.receive())["type"] != "http.disconnect":
+        pass
+    if not call.complete:
+        call.client_gone = True
+        task.cancel()
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while (message := await receive())["type"] != "lifespan.shutdown":
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def _not_offered(model: ModelEntry, route: Route) -> BadRequestError:
+    offered = ", ".join(sorted(model.state.endpoints))
+    return BadRequestError(
+        f"The model {model.name!r} does not offer {route.endpoint}. It offers {offered}.",
+        code="endpoint_not_supported",
+        param="model",
+    )

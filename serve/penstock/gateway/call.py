@@ -1,0 +1,138 @@
+"""One request on its way through the gateway: its ASGI channel, its answer so far, and what is noted of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from penstock.gateway.answers import error_body, error_event, error_headers
+from penstock.gateway.errors import BadRequestError, GatewayError, TooLargeError
+from penstock.gateway.headers import REQUEST_ID, Header, first, request_id
+from penstock.gateway.metrics import NO_MODEL
+from penstock.gateway.routes import dialect_of
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+DIRECT = "penstock.direct"
+"""The extension of ASGI by which our own listener takes bytes of an answer at once."""
+
+UNKNOWN_ENDPOINT = "other"
+CLIENT_GONE = 499
+"""The status in metrics and logs of a request whose client left before the answer's end; nginx' number for it."""
+
+
+class ClientGoneError(Exception):
+    """The client left while its request was read."""
+
+
+class Call:
+    """What one request and its answer are made of.
+
+    Args:
+        scope, receive, send: as in ASGI.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.began = time.perf_counter()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.raw_path: bytes = scope.get("raw_path") or self.path.encode("utf-8", "surrogateescape")
+        self.query: bytes = scope.get("query_string", b"")
+        self.headers: list[Header] = list(scope["headers"])
+        self.request_id = request_id(self.headers)
+        self.dialect = dialect_of(self.path)
+        self.model = NO_MODEL
+        self.endpoint = UNKNOWN_ENDPOINT
+        self.attempts = 0
+        self.common: list[Header] = [(REQUEST_ID, self.request_id)]
+        """Header lines of whatever answer is given."""
+        self.status = 0
+        """0 until the answer has begun."""
+        self.sent = 0
+        """Bytes of the answer's body."""
+        self.first_byte: float | None = None
+        """When the answer began, on the clock of `began`."""
+        self.complete = False
+        self.client_gone = False
+        self.error_code: str | None = None
+        self.pass_on: Callable[[bytes], asyncio.Future[None] | None] | None = (scope.get("extensions") or {}).get(
+            DIRECT
+        )
+        self.receive = receive
+        self._send = send
+
+    async def read_body(self, limit: int) -> bytes:
+        """The whole body. Raises TooLargeError as soon as it is known to be, ClientGoneError if the client leaves."""
+        self._check_declared(limit)
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            if len(body) > limit:
+                raise self._too_large(limit)
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body", False):
+            if size > limit:
+                raise self._too_large(limit)
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            parts.append(part := message.get("body", b""))
+            size += len(part)
+        if size > limit:
+            raise self._too_large(limit)
+        return b"".join(parts)
+
+    def _check_declared(self, limit: int) -> None:
+        if (declared := first(self.headers, b"content-length")) is None:
+            return
+        if not declared.isdigit():
+            raise BadRequestError(f"content-length is {declared[:50].decode('latin-1')!r}; it is a number of bytes.")
+        if len(declared) > 18 or int(declared) > limit:
+            raise self._too_large(limit)
+
+    @staticmethod
+    def _too_large(limit: int) -> TooLargeError:
+        return TooLargeError(
+            f"The body is larger than {limit} bytes, which is as large as gateway.maxBodyBytes allows."
+        )
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Begin the answer."""
+        self.status = status
+        self.first_byte = time.perf_counter()
+        await self._send({"type": "http.response.start", "status": status, "headers": headers + self.common})
+
+    async def write(self, chunk: bytes) -> None:
+        """Pass bytes of the answer on. Returns when the client has room for more."""
+        self.sent += len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def finish(self, chunk: bytes = b"") -> None:
+        """The last bytes of the answer."""
+        self.sent += len(chunk)
+        self.complete = True
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
+
+    async def respond(self, status: int, headers: list[Header], body: bytes = b"") -> None:
+        """A whole answer."""
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self.finish(body)
+
+    async def fail(self, error: GatewayError) -> None:
+        """Answer with an error, or end a stream that has begun with one; the connection is cut after that."""
+        self.error_code = error.code
+        if self.status == 0:
+            await self.respond(error.status, error_headers(error), error_body(error, self.dialect))
+
+    async def break_off(self, error: GatewayError, *, after: bytes) -> None:
+        """End a stream of events with an error. It is not completed, so that every client sees that it is cut."""
+        self.error_code = error.code
+        await self.write(error_event(error, self.dialect, after=after))

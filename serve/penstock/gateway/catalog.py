@@ -1,0 +1,150 @@
+"""What models there are, under which names, and how they are: `/v1/models` and the resolution of names.
+
+Immutable, derived by a pure function from the document and the replicas' reports; `app` swaps whole catalogs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from penstock.board import Phase, ReplicaReport
+from penstock.config.suggest import nearest
+from penstock.gateway.errors import NotFoundError
+
+NAMES_SHOWN = 20
+"""Names that an error lists at most."""
+
+_NEAREST_TO_READY = [Phase.READY, Phase.WARMING, Phase.LOADING, Phase.STARTING, Phase.FETCHING, Phase.QUEUED]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """What the replicas of a model say of themselves. The defaults: nothing is known yet."""
+
+    replicas_ready: int = 0
+    phase: Phase | None = None
+    """The phase of the replica that is nearest to ready; None without replicas."""
+    detail: str = ""
+    """What that replica is doing, or why it failed."""
+    max_model_len: int | None = None
+    endpoints: frozenset[str] = frozenset()
+    """Paths that the engine offers; empty while unknown."""
+
+    @property
+    def ready(self) -> bool:
+        return self.replicas_ready > 0
+
+    @property
+    def status(self) -> str:
+        """One word: `ready`, a phase, or `idle` where no replica runs."""
+        return self.phase.value if self.phase else "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model under its served name."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    created: int = 0
+    """Seconds since the epoch."""
+    state: ModelState = field(default_factory=ModelState)
+
+
+class Named(Protocol):
+    """A model's part of the document, or of what the gateway was told."""
+
+    @property
+    def aliases(self) -> Sequence[str]: ...
+
+
+class Catalog:
+    """All models. Names and aliases are unique among each other; the document's checks see to it."""
+
+    def __init__(self, models: Iterable[ModelEntry] = ()) -> None:
+        self.models: Mapping[str, ModelEntry] = {model.name: model for model in models}
+        self._by_name = {name: model for model in self.models.values() for name in (model.name, *model.aliases)}
+
+    def resolve(self, name: str) -> ModelEntry:
+        """The model of a name or alias. Raises NotFoundError with the nearest name and the list."""
+        if (model := self._by_name.get(name)) is not None:
+            return model
+        shown = name if len(name) <= 128 else f"{name[:128]}…"
+        if not self._by_name:
+            text = f"The model {shown!r} does not exist: this gateway serves no models yet."
+        else:
+            hint = nearest(name[:128], self._by_name)
+            known = sorted(self._by_name)
+            listed = ", ".join(known[:NAMES_SHOWN]) + (", …" if len(known) > NAMES_SHOWN else "")
+            guess = f" Did you mean {hint!r}?" if hint else ""
+            text = f"The model {shown!r} does not exist.{guess} Models here: {listed}."
+        raise NotFoundError(text, code="model_not_found", param="model")
+
+    def card(self, name: str) -> dict[str, Any]:
+        """One model in OpenAI's form, with what we know besides. Raises NotFoundError."""
+        model = self.resolve(name)
+        return {
+            "id": name,
+            "object": "model",
+            "created": model.created,
+            "owned_by": "penstock",
+            "root": model.name,
+            "max_model_len": model.state.max_model_len,
+            "ready": model.state.ready,
+            "status": model.state.status,
+            "replicas_ready": model.state.replicas_ready,
+        }
+
+    def listing(self) -> dict[str, Any]:
+        """All names in OpenAI's form, aliases after the name that they stand for."""
+        return {"object": "list", "data": [self.card(name) for name in self._by_name]}
+
+
+def derive_state(reports: Iterable[ReplicaReport]) -> ModelState:
+    """The state of one model from its replicas' reports."""
+    reports = sorted(reports, key=lambda report: -report.updated)
+    if not reports:
+        return ModelState()
+    ready = [report for report in reports if report.phase is Phase.READY]
+    leader = min(reports, key=_distance_to_ready)
+    # An engine says what it offers once it is ready; a model that sleeps still offers what it offered.
+    knowing = [report for report in [*ready, *reports] if report.endpoints or report.max_model_len]
+    return ModelState(
+        replicas_ready=len(ready),
+        phase=leader.phase,
+        detail=leader.failure.cause if leader.failure else leader.detail,
+        max_model_len=next((report.max_model_len for report in knowing if report.max_model_len), None),
+        endpoints=next((frozenset(report.endpoints) for report in knowing if report.endpoints), frozenset()),
+    )
+
+
+def derive_catalog(
+    models: Mapping[str, Named],
+    reports: Iterable[ReplicaReport] = (),
+    *,
+    created: float = 0.0,
+    alive: Collection[str] | None = None,
+) -> Catalog:
+    """The catalog of a document.
+
+    Args:
+        models: by served name; the document's models, or what the gateway is told of them.
+        reports: what replicas said, of any model, possibly of replicas that are long gone.
+        created: when the models were put in, in seconds since the epoch.
+        alive: ids of the replicas that there are; None where unknown: then all reports count.
+    """
+    by_model: dict[str, list[ReplicaReport]] = {name: [] for name in models}
+    for report in reports:
+        if report.model in by_model and (alive is None or report.replica in alive):
+            by_model[report.model].append(report)
+    return Catalog(
+        ModelEntry(name, tuple(model.aliases), int(created), derive_state(by_model[name]))
+        for name, model in models.items()
+    )
+
+
+def _distance_to_ready(report: ReplicaReport) -> int:
+    # draining and failed come last
+    return _NEAREST_TO_READY.index(report.phase) if report.phase in _NEAREST_TO_READY else len(_NEAREST_TO_READY)

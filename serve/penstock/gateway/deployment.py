@@ -1,0 +1,90 @@
+"""The gateway replica as Ray Serve runs it: it listens itself, Serve only places, counts, heals and rolls it. Thin.
+
+Serve imports this by path from the rendered configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Any
+
+from ray import serve
+
+from penstock import logs
+from penstock.board import Phase, ReplicaReport
+from penstock.board.kv import KvBoard
+from penstock.gateway.app import GatewayApp
+from penstock.gateway.catalog import Catalog, derive_catalog
+from penstock.gateway.listener import Listener
+from penstock.gateway.ray_leases import RayLeaseSource
+from penstock.gateway.spec import DEPLOYMENT, GatewayRoutes, GatewaySpec
+
+ENGINE_DEPLOYMENT = "engine"
+"""Name of the deployment within each model's application."""
+LOOK = 1.0
+"""Seconds between two looks at the board."""
+STALE = 20.0
+"""A replica that has not renewed its report for so long is gone: four heartbeats."""
+
+logger = logging.getLogger(__name__)
+
+
+class GatewayDeployment:
+    """One listener."""
+
+    async def __init__(self, args: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
+        spec = GatewaySpec.model_validate(args)
+        logs.set_up(level=spec.logging.level, style=spec.logging.format)
+        self._settings = spec.gateway
+        self._routes = GatewayRoutes()
+        self._began = time.time()
+        self._board = KvBoard()
+        self._app = GatewayApp(spec.gateway, Catalog(), self._source_of, connections=lambda: self._listener.connections)
+        self._listener = Listener(self._app, spec.gateway, shared=True)
+        self._watch: asyncio.Task[None] | None = None
+        await self._listener.start()
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Serve calls this once before the replica is ready, and whenever the models change."""
+        self._routes = GatewayRoutes.model_validate(user_config)
+        self._publish(await asyncio.to_thread(self._board.reports))
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._watch_board(), name="board-watch")
+
+    def check_health(self) -> None:
+        if not self._listener.serving:
+            raise RuntimeError("the gateway's listener has stopped")
+
+    async def __del__(self) -> None:
+        # Serve awaits this; the interpreter's own call of it comes too late to do anything.
+        if (listener := self.__dict__.get("_listener")) is None:
+            return
+        self._app.drain()
+        await listener.stop(self._settings.longest_request)
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._app.close()
+
+    def _source_of(self, model: str) -> RayLeaseSource:
+        return RayLeaseSource(self._routes.models[model].application, ENGINE_DEPLOYMENT)
+
+    async def _watch_board(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            # What is known stays when Ray's control store is away for a while.
+            with contextlib.suppress(Exception):
+                self._publish(await asyncio.to_thread(self._board.reports))
+
+    def _publish(self, reports: list[ReplicaReport]) -> None:
+        now = time.time()
+        current = [r for r in reports if r.phase is Phase.FAILED or now - r.updated < STALE]
+        self._app.reconfigure(derive_catalog(self._routes.models, current, created=self._began))
+
+
+def application(args: dict[str, Any]) -> Any:
+    """Built by Serve from the `args` of the gateway's application, which are a `GatewaySpec`."""
+    GatewaySpec.model_validate(args)
+    return serve.deployment(name=DEPLOYMENT)(GatewayDeployment).bind(args)

@@ -1,0 +1,349 @@
+"""Leases of one model, kept for a moment and lent to requests. Used by `app`, one pool a model.
+
+What holds, also when tasks are cancelled at any point:
+- every lease that the source gave is given back once;
+- a finished lease serves the next request, in the order in which requests came;
+- none is kept unused longer than `keep`, or used past its age `renew`;
+- a replica that broke is left alone for a while, so that another try goes elsewhere;
+- at most `hold_requests` requests are held before full or missing replicas, and each at most `hold_seconds`;
+- when nobody waits any more, nothing is asked of the source any more: asking is what scales a model up from zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from penstock.gateway.errors import BusyError, UnavailableError
+from penstock.gateway.leases import Lease, LeaseSource
+from penstock.gateway.quarantine import Quarantine
+
+logger = logging.getLogger(__name__)
+
+MOMENT = 0.5
+"""Taking a lease where replicas are free takes milliseconds; a request that waits longer than this counts as held."""
+
+RETRY_FIRST, RETRY_LONGEST = 0.05, 1.0
+"""Seconds until the source is asked again after it failed or had only replicas that broke; doubling."""
+
+REJECTED = 4
+"""Leases on broken replicas that are kept while asking for another, so that the source does not offer them again."""
+
+WARN_EVERY = 10.0
+"""Seconds between warnings: hundreds of requests may wait for a source that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Bounds of a pool; times in seconds. Defaults as in the document."""
+
+    keep: float = 2.0
+    renew: float = 5.0
+    hold_requests: int = 256
+    hold_seconds: float = 600.0
+    moment: float = MOMENT
+
+
+@dataclass(slots=True, eq=False)
+class Lent:
+    """A lease as the pool knows it; what `acquire` returns."""
+
+    lease: Lease
+    taken: float
+    idle_since: float = 0.0
+
+    @property
+    def replica_id(self) -> str:
+        return self.lease.replica.id
+
+
+class _Waiter:
+    """A request in the queue. `held` once it has waited longer than a moment."""
+
+    __slots__ = ("future", "held", "timer")
+
+    def __init__(self, future: asyncio.Future[Lent]) -> None:
+        self.future = future
+        self.held = False
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class LeasePool:
+    """See the module's text. Belongs to one event loop.
+
+    Args:
+        model: the model's name, for messages.
+        source: where leases come from.
+        settings: bounds.
+    """
+
+    def __init__(self, model: str, source: LeaseSource, settings: PoolSettings | None = None) -> None:
+        self.model = model
+        self._source = source
+        self._settings = settings or PoolSettings()
+        self._loop = asyncio.get_running_loop()
+        self._idle: deque[Lent] = deque()
+        self._out: set[Lent] = set()
+        self._waiters: OrderedDict[_Waiter, None] = OrderedDict()
+        self._held = 0
+        # The most leases that were out at once since the queue was last empty, and when that last grew.
+        self._most_out = 0
+        self._grew_at = -math.inf
+        self._takes: list[asyncio.Task[None]] = []
+        self._returns: set[asyncio.Task[None]] = set()
+        self._quarantine = Quarantine()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._all_back = asyncio.Event()
+        self._closed = False
+        self._warn_from = 0.0
+
+    @property
+    def lent(self) -> int:
+        """Leases that requests hold now."""
+        return len(self._out)
+
+    @property
+    def idle(self) -> int:
+        """Leases that are kept for the next request."""
+        return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a lease."""
+        return len(self._waiters)
+
+    async def acquire(self) -> Lent:
+        """A lease on a replica that is not known to be broken; `release` it in any case.
+
+        Raises:
+            BusyError: as many requests are held as may be.
+            UnavailableError: no replica came within the time, or the pool is closed.
+        """
+        if self._closed:
+            raise self._gone()
+        if (lent := self._pick_idle()) is not None:
+            return lent
+        waiter = _Waiter(self._loop.create_future())
+        waiter.timer = self._loop.call_later(self._settings.moment, self._hold, waiter)
+        self._waiters[waiter] = None
+        self._top_up()
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
+                self._put(waiter.future.result())
+            raise
+        finally:
+            self._leave(waiter)
+
+    def release(self, lent: Lent, *, broken: bool = False) -> None:
+        """The request is over. `broken`: the replica refused or died; it gets no requests for a while."""
+        self._out.discard(lent)
+        if broken:
+            self._quarantine.add(lent.replica_id, self._loop.time())
+            self._drop_quarantined()
+            self._return(lent)
+        else:
+            self._quarantine.forgive(lent.replica_id, self._loop.time())
+            self._put(lent)
+
+    async def close(self) -> None:
+        """Refuse waiting requests, give all leases back; returns when the last request has released its own."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for waiter in list(self._waiters):
+            if not waiter.future.done():
+                waiter.future.set_exception(self._gone())
+        takes = list(self._takes)
+        for take in takes:
+            take.cancel()
+        while self._idle:
+            self._return(self._idle.pop())
+        if takes:
+            await asyncio.wait(takes)
+        while self._out:
+            self._all_back.clear()
+            await self._all_back.wait()
+        while self._returns:
+            await asyncio.wait(self._returns)
+
+    # Requests that wait
+
+    def _hold(self, waiter: _Waiter) -> None:
+        if waiter.future.done():
+            return
+        if self._loop.time() - self._grew_at < self._settings.moment:
+            # Leases come, one round trip each: this is a crowd on its way in, not one before full replicas.
+            waiter.timer = self._loop.call_later(self._settings.moment, self._hold, waiter)
+            return
+        if self._held >= self._settings.hold_requests:
+            waiter.future.set_exception(
+                BusyError(
+                    f"No replica of {self.model!r} is free and {self._held} requests wait for one already, which is as"
+                    " many as gateway.hold.requests allows. Try again later.",
+                    layer="pool",
+                    retry_after=5.0,
+                )
+            )
+            return
+        waiter.held = True
+        self._held += 1
+        waiter.timer = self._loop.call_later(
+            max(self._settings.hold_seconds - self._settings.moment, 0.0), self._expire, waiter
+        )
+
+    def _expire(self, waiter: _Waiter) -> None:
+        if not waiter.future.done():
+            waiter.future.set_exception(
+                UnavailableError(
+                    f"No replica of {self.model!r} became free within {self._settings.hold_seconds:g} s"
+                    " (gateway.hold.seconds). Try again later; `penstock status` says what its replicas are doing.",
+                    layer="pool",
+                    retry_after=10.0,
+                )
+            )
+
+    def _leave(self, waiter: _Waiter) -> None:
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        if waiter.held:
+            self._held -= 1
+        self._waiters.pop(waiter, None)
+        if not self._waiters:
+            self._most_out = 0
+        if len(self._takes) > len(self._waiters):
+            self._sweep_later()
+
+    def _gone(self) -> UnavailableError:
+        return UnavailableError(
+            f"{self.model!r} is being removed here, or this gateway is stopping. Try again.",
+            code="shutting_down",
+            layer="pool",
+            retry_after=1.0,
+        )
+
+    # Leases that come and go
+
+    def _top_up(self) -> None:
+        while len(self._takes) < len(self._waiters) and not self._closed:
+            self._takes.append(task := self._loop.create_task(self._take()))
+            task.add_done_callback(self._forget_take)
+
+    def _forget_take(self, task: asyncio.Task[None] | None) -> None:
+        if task in self._takes:
+            self._takes.remove(task)
+
+    async def _take(self) -> None:
+        pause = RETRY_FIRST
+        rejected: list[Lent] = []
+        try:
+            while True:
+                try:
+                    lent = Lent(await self._source.take(), self._loop.time())
+                except Exception as error:  # noqa: BLE001  # whatever the cluster says, requests are held, not dropped
+                    self._warn("no lease", error)
+                else:
+                    if not self._quarantine.holds(lent.replica_id, self._loop.time()):
+                        self._put(lent)
+                        return
+                    rejected.append(lent)
+                    if len(rejected) < REJECTED:
+                        continue
+                    self._return_all(rejected)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_LONGEST)
+        finally:
+            # Here, not when the task's callbacks run: by then the served request may have asked for its next lease,
+            # and this take would have been counted as one for it. A take that is cancelled before it runs gets no
+            # further than the callback.
+            self._forget_take(asyncio.current_task())
+            self._return_all(rejected)
+
+    def _put(self, lent: Lent) -> None:
+        """To the first request that waits, else to the kept ones, else back."""
+        now = self._loop.time()
+        if self._closed or now - lent.taken >= self._settings.renew:
+            self._return(lent)
+            return
+        while self._waiters:
+            waiter, _ = self._waiters.popitem(last=False)
+            if not waiter.future.done():
+                self._out.add(lent)
+                if len(self._out) > self._most_out:
+                    self._most_out = len(self._out)
+                    self._grew_at = now
+                waiter.future.set_result(lent)
+                return
+        lent.idle_since = now
+        self._out.discard(lent)
+        self._idle.append(lent)
+        self._sweep_later()
+
+    def _pick_idle(self) -> Lent | None:
+        now = self._loop.time()
+        while self._idle:
+            # The last used first: those that are not needed grow old and go.
+            lent = self._idle.pop()
+            if now - lent.idle_since <= self._settings.keep and now - lent.taken < self._settings.renew:
+                self._out.add(lent)
+                return lent
+            self._return(lent)
+        return None
+
+    def _drop_quarantined(self) -> None:
+        now = self._loop.time()
+        for lent in [lent for lent in self._idle if self._quarantine.holds(lent.replica_id, now)]:
+            self._idle.remove(lent)
+            self._return(lent)
+
+    def _return_all(self, many: list[Lent]) -> None:
+        while many:
+            self._return(many.pop())
+
+    def _return(self, lent: Lent) -> None:
+        self._out.discard(lent)
+        task = self._loop.create_task(self._give_back(lent))
+        self._returns.add(task)
+        task.add_done_callback(self._returns.discard)
+        if not self._out:
+            self._all_back.set()
+        if self._waiters:
+            self._top_up()
+
+    async def _give_back(self, lent: Lent) -> None:
+        try:
+            await self._source.give_back(lent.lease)
+        except Exception as error:  # noqa: BLE001  # the replica may be gone, and its lease with it
+            self._warn("lease not given back", error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        if (now := self._loop.time()) >= self._warn_from:
+            self._warn_from = now + WARN_EVERY
+            logger.warning(what, extra={"fields": {"model": self.model, "error": repr(error)}})
+
+    # Time
+
+    def _sweep_later(self) -> None:
+        if self._sweeper is None and not self._closed:
+            delay = max(min(self._settings.keep, self._settings.renew, self._settings.moment) / 2, 0.01)
+            self._sweeper = self._loop.call_later(delay, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = self._loop.time()
+        stale = [
+            lent
+            for lent in self._idle
+            if now - lent.idle_since > self._settings.keep or now - lent.taken >= self._settings.renew
+        ]
+        for lent in stale:
+            self._idle.remove(lent)
+            self._return(lent)
+        for take in self._takes[len(self._waiters) :]:
+            take.cancel()
+        if self._idle:
+            self._sweep_later()

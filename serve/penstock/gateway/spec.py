@@ -1,0 +1,36 @@
+"""What a gateway replica is told. Made by `assembly`, read by `deployment`.
+
+`GatewaySpec` restarts the gateways when it changes; `GatewayRoutes` is taken over in place.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from penstock.config import Gateway
+from penstock.config.base import Section
+from penstock.config.logging import Logging
+
+DEPLOYMENT = "gateway"
+"""Name of the deployment within the gateway's application."""
+
+
+class GatewaySpec(Section):
+    """Arguments of the gateway's application."""
+
+    gateway: Gateway = Field(default_factory=Gateway)
+    logging: Logging = Field(default_factory=Logging)
+
+
+class RoutedModel(Section):
+    """A model as the gateway knows it."""
+
+    application: str
+    """Name of the Serve application whose replicas run it."""
+    aliases: list[str] = Field(default_factory=list)
+
+
+class GatewayRoutes(Section):
+    """The models behind the address, by served name."""
+
+    models: dict[str, RoutedModel] = Field(default_factory=dict)

@@ -1,0 +1,50 @@
+"""Token counts, found at the end of an engine's answer without parsing the rest. Pure; used by `relay`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+TAIL = 16384
+"""Bytes at the end of an answer in which its usage is looked for."""
+
+_USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_OBJECT = re.compile(rb"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
+"""An object that holds objects, but none that hold objects; braces never stand in the strings of a usage."""
+
+
+class Usage(NamedTuple):
+    """Tokens of one request."""
+
+    prompt: int = 0
+    completion: int = 0
+
+
+def find_usage(tail: bytes) -> Usage | None:
+    """The last usage in the last bytes of an answer, in OpenAI's or Anthropic's words; None where there is none.
+
+    In a stream it is there only where the client asked for it. A quoted `"usage":` inside a string has backslashes
+    before its quotes, and so is not taken for one.
+    """
+    for match in reversed(list(_USAGE.finditer(tail))):
+        found = _OBJECT.match(tail, match.end())
+        if found is None:
+            continue
+        try:
+            document = orjson.loads(found[0])
+        except orjson.JSONDecodeError:
+            continue
+        return Usage(
+            _count(document, "prompt_tokens", "input_tokens"), _count(document, "completion_tokens", "output_tokens")
+        )
+    return None
+
+
+def _count(document: dict[str, object], *keys: str) -> int:
+    for key in keys:
+        value = document.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return 0
