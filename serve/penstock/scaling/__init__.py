@@ -1,0 +1,1 @@
+"""The autoscaling decision as a pure function, and its thin adapter to Ray Serve."""
