@@ -1,0 +1,166 @@
+"""Document → Ray Serve's declarative configuration. Pure: the same for `up`, `apply`, `render` and the chart's tests.
+
+One application per model and one for the gateway, because any change of an application's `args` restarts the whole
+application. What may change in place stands under `deployments` (numbers) or in `user_config`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from enum import StrEnum
+from typing import Any
+
+from penstock.config import Document, Hardware, Model
+from penstock.engine.command import vllm_options
+from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
+from penstock.engine.spec import EngineSpec
+from penstock.gateway.spec import DEPLOYMENT as GATEWAY_DEPLOYMENT
+from penstock.gateway.spec import GatewayRoutes, GatewaySpec, RoutedModel
+
+GATEWAY_APPLICATION = "gateway"
+GATEWAY_RESOURCE = "penstock-gateway"
+"""Custom resource of gateway nodes: one each, so that each pod gets one gateway replica."""
+
+LOOPBACK = "127.0.0.1"
+STOP_MARGIN = 30.0
+"""Seconds that stopping may take beyond the longest request."""
+HEALTH_CHECK_PERIOD = 1.0
+"""A lost replica is seen within this time."""
+
+
+class Placement(StrEnum):
+    """What decides where replicas run."""
+
+    LOCAL = "local"
+    """One machine: only GPUs are counted."""
+    CLUSTER = "cluster"
+    """Nodes offer a custom resource per hardware profile, by which Ray's autoscaler makes them."""
+
+
+def hardware_resource(profile: str) -> str:
+    """Custom resource that nodes of a hardware profile offer: one per replica that fits."""
+    return f"penstock-hardware-{profile}"
+
+
+def application_name(model: str) -> str:
+    """Serve's name of a model's application. It becomes part of file names and metrics, so it is plain and unique."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", model)
+    return f"model-{plain}" if plain == model else f"model-{plain}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
+
+
+def serve_config(document: Document, placement: Placement = Placement.CLUSTER) -> dict[str, Any]:
+    """The configuration as Serve's REST API and KubeRay's `serveConfigV2` take it.
+
+    Raises:
+        DocumentError: an option of a model that Penstock owns.
+    """
+    return {
+        # Gateways listen themselves. KubeRay asks the head's proxy for health, so a cluster keeps that one.
+        "proxy_location": "Disabled" if placement is Placement.LOCAL else "HeadOnly",
+        "logging_config": {"encoding": "JSON" if _in_json(document) else "TEXT", "enable_access_log": False},
+        "applications": [
+            *(_model(name, model, document, placement) for name, model in document.models.items()),
+            _gateway(document, placement),
+        ],
+    }
+
+
+def _in_json(document: Document) -> bool:
+    return document.logging.format == "json"
+
+
+def _model(name: str, model: Model, document: Document, placement: Placement) -> dict[str, Any]:
+    if model.engine == "vllm":
+        vllm_options(name, model, gpus=document.gpus_of(model))  # refuses a wrong option now, not on a node
+    spec = EngineSpec(
+        name=name,
+        model=model.model_copy(
+            update={"replicas": Model.model_fields["replicas"].get_default(call_default_factory=True)}
+        ),
+        gpus=document.gpus_of(model),
+        host=LOOPBACK if placement is Placement.LOCAL else None,
+        weights=document.weights,
+        logging=document.logging,
+    )
+    return {
+        "name": application_name(name),
+        "route_prefix": None,
+        "import_path": "penstock.engine.deployment:application",
+        "args": spec.model_dump(mode="json", exclude_defaults=True),
+        "deployments": [
+            {
+                "name": ENGINE_DEPLOYMENT,
+                **_numbers(model),
+                "max_ongoing_requests": model.replicas.limit,
+                "graceful_shutdown_timeout_s": document.gateway.longest_request + STOP_MARGIN,
+                "health_check_period_s": HEALTH_CHECK_PERIOD,
+                "health_check_timeout_s": 30.0,
+                "user_config": {"longest_request": document.gateway.longest_request},
+                "ray_actor_options": _actor(
+                    placement,
+                    gpus=document.gpus_of(model),
+                    resource=hardware_resource(model.hardware),
+                ),
+            }
+        ],
+    }
+
+
+def _numbers(model: Model) -> dict[str, Any]:
+    replicas = model.replicas
+    if replicas.min == replicas.max:
+        return {"num_replicas": replicas.min}
+    return {
+        "num_replicas": "auto",
+        "autoscaling_config": {
+            "min_replicas": replicas.min,
+            "initial_replicas": replicas.min,
+            "max_replicas": replicas.max,
+            "target_ongoing_requests": replicas.target,
+            "policy": {"policy_function": "penstock.scaling.adapter:decide"},
+        },
+    }
+
+
+def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
+    gateway = document.gateway
+    spec = GatewaySpec(gateway=gateway.model_copy(update={"replicas": 1}), logging=document.logging)
+    routes = GatewayRoutes(
+        models={
+            name: RoutedModel(application=application_name(name), aliases=model.aliases)
+            for name, model in document.models.items()
+        }
+    )
+    return {
+        "name": GATEWAY_APPLICATION,
+        "route_prefix": None,
+        "import_path": "penstock.gateway.deployment:application",
+        "args": spec.model_dump(mode="json", exclude_defaults=True),
+        "deployments": [
+            {
+                "name": GATEWAY_DEPLOYMENT,
+                "num_replicas": gateway.replicas,
+                # Gateways of one machine share the port, so a new one can listen before the old one stops.
+                **({"max_surge_percent": 100} if placement is Placement.LOCAL else {}),
+                "graceful_shutdown_timeout_s": gateway.longest_request + STOP_MARGIN,
+                "health_check_period_s": HEALTH_CHECK_PERIOD,
+                "health_check_timeout_s": 30.0,
+                "user_config": routes.model_dump(mode="json"),
+                "ray_actor_options": _actor(placement, gpus=0, resource=GATEWAY_RESOURCE),
+            }
+        ],
+    }
+
+
+def _actor(placement: Placement, *, gpus: int, resource: str) -> dict[str, Any]:
+    # Processor cores are not counted: an engine's appetite is its hardware profile's business.
+    options: dict[str, Any] = {"num_cpus": 0, "num_gpus": gpus}
+    if placement is Placement.CLUSTER:
+        options["resources"] = {resource: 1}
+    return options
+
+
+def hardware_in_use(document: Document) -> dict[str, Hardware]:
+    """The profiles that models run on, by name."""
+    return {model.hardware: document.hardware_of(model) for model in document.models.values()}

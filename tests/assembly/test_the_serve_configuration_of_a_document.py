@@ -1,0 +1,128 @@
+"""Document → Ray Serve's declarative configuration."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from penstock.assembly.serve_config import (
+    Placement,
+    application_name,
+    hardware_in_use,
+    hardware_resource,
+    serve_config,
+)
+from penstock.config import Document
+from penstock.errors import DocumentError
+
+BASE: dict[str, Any] = {
+    "models": {
+        "demo": {"source": "/models/demo", "options": {"max_model_len": 1024}},
+        "big": {
+            "source": "hf://org/big",
+            "hardware": "l4",
+            "gpus": 2,
+            "replicas": {"min": 0, "max": 4, "target": 8},
+            "aliases": ["default"],
+        },
+    },
+    "hardware": {"l4": {"resources": {"nvidia.com/gpu": 1}}},
+    "gateway": {"longestRequest": "5m", "replicas": 2},
+}
+
+
+def _document(**changes: Any) -> Document:
+    return Document.model_validate({**copy.deepcopy(BASE), **changes})
+
+
+def _applications(document: Document, placement: Placement = Placement.CLUSTER) -> dict[str, Any]:
+    return {app["name"]: app for app in serve_config(document, placement)["applications"]}
+
+
+def _deployment(application: dict[str, Any]) -> dict[str, Any]:
+    (deployment,) = application["deployments"]
+    return deployment
+
+
+def test_each_model_and_the_gateway_have_an_application_of_their_own() -> None:
+    assert set(_applications(_document())) == {"model-demo", "model-big", "gateway"}
+
+
+def test_nothing_goes_through_serves_proxy() -> None:
+    config = serve_config(_document())
+    assert config["proxy_location"] == "HeadOnly"
+    assert serve_config(_document(), Placement.LOCAL)["proxy_location"] == "Disabled"
+    assert {app["route_prefix"] for app in config["applications"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"replicas": {"min": 1, "max": 9, "target": 3, "limit": 7}},
+        {"replicas": 5},
+    ],
+)
+def test_numbers_change_in_place(change: dict[str, Any]) -> None:
+    before = _applications(_document())["model-big"]
+    models = {**BASE["models"], "big": {**BASE["models"]["big"], **change}}
+    after = _applications(_document(models=models))["model-big"]
+    assert after["args"] == before["args"]
+    assert _deployment(after) != _deployment(before)
+
+
+def test_a_longer_request_restarts_no_model() -> None:
+    before, after = _applications(_document()), _applications(_document(gateway={"longestRequest": "1h"}))
+    for name in ("model-demo", "model-big"):
+        assert after[name]["args"] == before[name]["args"]
+        assert _deployment(after[name])["graceful_shutdown_timeout_s"] > 3600
+
+
+def test_another_model_changes_nothing_of_the_first() -> None:
+    models = {**BASE["models"], "new": {"engine": "simulator"}}
+    before, after = _applications(_document()), _applications(_document(models=models))
+    assert after["model-demo"] == before["model-demo"]
+    assert after["gateway"]["args"] == before["gateway"]["args"]
+    assert "new" in _deployment(after["gateway"])["user_config"]["models"]
+
+
+def test_fixed_replicas_are_a_number_and_ranges_scale_by_our_policy() -> None:
+    applications = _applications(_document())
+    assert _deployment(applications["model-demo"])["num_replicas"] == 1
+    scaling = _deployment(applications["model-big"])["autoscaling_config"]
+    assert (scaling["min_replicas"], scaling["max_replicas"], scaling["target_ongoing_requests"]) == (0, 4, 8)
+    assert scaling["policy"]["policy_function"] == "penstock.scaling.adapter:decide"
+
+
+def test_a_cluster_places_by_hardware_profile_and_one_machine_by_gpus_alone() -> None:
+    cluster = _deployment(_applications(_document())["model-big"])["ray_actor_options"]
+    assert cluster == {"num_cpus": 0, "num_gpus": 2, "resources": {hardware_resource("l4"): 1}}
+    local = _deployment(_applications(_document(), Placement.LOCAL)["model-big"])["ray_actor_options"]
+    assert local == {"num_cpus": 0, "num_gpus": 2}
+
+
+def test_engines_of_one_machine_listen_on_loopback() -> None:
+    assert _applications(_document(), Placement.LOCAL)["model-demo"]["args"]["host"] == "127.0.0.1"
+    assert "host" not in _applications(_document())["model-demo"]["args"]
+
+
+def test_an_option_that_penstock_owns_is_refused_before_anything_starts() -> None:
+    with pytest.raises(DocumentError, match=r"models.demo.options.port"):
+        serve_config(_document(models={"demo": {"source": "/m", "options": {"port": 1}}}))
+
+
+def test_applications_of_odd_names_are_plain_and_distinct() -> None:
+    names = ["a/b", "a-b", "a:b", "Qwen/Qwen3-0.6B", "a b"]
+    made = [application_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") for name in made)
+
+
+def test_the_hardware_in_use_is_that_of_the_models() -> None:
+    assert set(hardware_in_use(_document())) == {"cpu", "l4"}
+
+
+def test_json_logs_are_json_in_serve_too() -> None:
+    assert serve_config(_document(logging={"format": "json"}))["logging_config"]["encoding"] == "JSON"
+    assert serve_config(_document())["logging_config"]["encoding"] == "TEXT"
