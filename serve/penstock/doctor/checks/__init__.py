@@ -1,0 +1,1 @@
+"""Checks by subject: pure functions, facts in, findings out."""

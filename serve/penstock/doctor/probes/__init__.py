@@ -1,0 +1,1 @@
+"""Probes by subject: each looks at one thing and gives plain facts; none raises."""
