@@ -1,0 +1,82 @@
+# Penstock's commands. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv/bin
+DEMO := build/demo-model
+DOCUMENT ?= examples/demo.yaml
+PYTEST := $(VENV)/python -m pytest
+LOCK = VIRTUAL_ENV=$(CURDIR)/.venv $(VENV)/python -m uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --override requirements/overrides.txt
+
+.PHONY: help
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: environment-cpu $(DEMO) ## Serve the demo model at http://localhost:8000/v1 (DOCUMENT=... for another document)
+	@$(VENV)/penstock up -f $(DOCUMENT)
+
+.PHONY: test
+test: test-unit test-integration test-ray test-engine ## Run all tests that need no cluster
+
+.PHONY: test-unit
+test-unit: environment-dev ## Run the tests that need no network, with the coverage of the pure parts
+	$(PYTEST) -q -m "not integration and not ray and not engine and not cluster" \
+		--cov --cov-report=term-missing:skip-covered
+
+.PHONY: explore
+explore: environment-dev ## Draw new and more cases for the property tests than `make test` does
+	$(PYTEST) -q --hypothesis-profile explore -m "not integration and not ray and not engine and not cluster"
+
+.PHONY: test-integration
+test-integration: environment-dev ## Run the tests with real sockets and processes
+	$(PYTEST) -q -m "integration and not ray and not engine and not cluster"
+
+.PHONY: test-ray
+test-ray: environment-dev ## Run the tests with a real Ray and the simulator
+	$(PYTEST) -q -m "ray and not engine and not cluster"
+
+.PHONY: test-engine
+test-engine: environment-dev $(DEMO) ## Run the tests with a real vLLM on the CPU
+	$(PYTEST) -q -m "engine and not cluster"
+
+.PHONY: lint
+lint: environment-dev ## Check style, types and the layers
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check --quiet .
+	$(VENV)/mypy
+	$(VENV)/lint-imports --no-logo
+
+.PHONY: bench
+bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with the simulator, side by side
+	$(VENV)/python -m penstock bench --compare --first-token 100 --output build/bench
+
+.PHONY: docs
+docs: environment-dev ## Generate the configuration reference
+	$(VENV)/python -m penstock.config.reference > docs/configuration.md
+
+.PHONY: lock
+lock: environment-dev ## Pin all requirements anew, with hashes
+	$(LOCK) --extra cpu --extra s3 --extra bench pyproject.toml -o requirements/cpu.txt
+	$(LOCK) --constraint requirements/cpu.txt --extra cpu --extra s3 --extra gcs --extra bench --group dev \
+		pyproject.toml -o requirements/dev.txt
+
+.PHONY: demo
+demo: environment-cpu $(DEMO) ## Make the demo model
+
+$(DEMO): $(wildcard serve/penstock/demo/*.py)
+	@$(VENV)/python -m penstock.demo $(DEMO)
+	@touch $(DEMO)
+
+.PHONY: environment-cpu
+environment-cpu: # A development environment holds all of it too.
+	@[ -e .venv/.installed-dev ] && scripts/environment dev || scripts/environment cpu
+
+.PHONY: environment-dev
+environment-dev:
+	@scripts/environment dev
+
+.PHONY: clean
+clean: ## Remove what was made, the environment included
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
