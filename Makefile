@@ -6,7 +6,8 @@ VENV := .venv/bin
 DEMO := build/demo-model
 DOCUMENT ?= examples/demo.yaml
 PYTEST := $(VENV)/python -m pytest
-LOCK = VIRTUAL_ENV=$(CURDIR)/.venv $(VENV)/python -m uv pip compile --quiet --universal --python-version 3.11 \
+UV = VIRTUAL_ENV=$(CURDIR)/.venv $(VENV)/python -m uv
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --override requirements/overrides.txt
 
 .PHONY: help
@@ -53,14 +54,35 @@ bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with
 	$(VENV)/python -m penstock bench --compare --first-token 100 --output build/bench
 
 .PHONY: docs
-docs: environment-dev ## Generate the configuration reference
+docs: environment-dev chart-files ## Generate the configuration reference and the chart's files
 	$(VENV)/python -m penstock.config.reference > docs/configuration.md
+
+.PHONY: chart-files
+chart-files: environment-dev ## Generate the chart's values, schema and reference from the models
+	$(VENV)/python -m penstock.chart deploy/helm/penstock
 
 .PHONY: lock
 lock: environment-dev ## Pin all requirements anew, with hashes
 	$(LOCK) --extra cpu --extra s3 --extra bench pyproject.toml -o requirements/cpu.txt
 	$(LOCK) --constraint requirements/cpu.txt --extra cpu --extra s3 --extra gcs --extra bench --group dev \
 		pyproject.toml -o requirements/dev.txt
+	$(LOCK) --constraint requirements/dev.txt pyproject.toml -o requirements/gateway.txt
+	$(LOCK) --constraint requirements/dev.txt --override requirements/engine-overrides.txt --extra cpu --extra s3 \
+		--extra gcs pyproject.toml -o requirements/engine.txt
+	@# What is laid over vLLM's own image must suit it. NumPy is built into too much there, so that one is left alone.
+	$(LOCK) --constraint requirements/dev.txt --no-emit-package numpy --extra s3 --extra gcs pyproject.toml \
+		-o requirements/gpu.txt
+	$(UV) pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
+		--constraint requirements/gpu.txt --extra gpu pyproject.toml >/dev/null
+	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
+
+.PHONY: images
+images: ## Build the gateway's and the engine's image (VARIANT=cuda for GPUs)
+	images/build
+
+.PHONY: images-demo
+images-demo: environment-dev $(DEMO) ## Build the gateway's image, and the engine's with the demo's models in it
+	images/build gateway demo
 
 .PHONY: demo
 demo: environment-cpu $(DEMO) ## Make the demo model

@@ -10,7 +10,6 @@ import pytest
 from penstock.assembly.serve_config import (
     Placement,
     application_name,
-    hardware_in_use,
     hardware_resource,
     serve_config,
 )
@@ -97,7 +96,7 @@ def test_fixed_replicas_are_a_number_and_ranges_scale_by_our_policy() -> None:
 
 def test_a_cluster_places_by_hardware_profile_and_one_machine_by_gpus_alone() -> None:
     cluster = _deployment(_applications(_document())["model-big"])["ray_actor_options"]
-    assert cluster == {"num_cpus": 0, "num_gpus": 2, "resources": {hardware_resource("l4"): 1}}
+    assert cluster == {"num_cpus": 0, "num_gpus": 2, "resources": {hardware_resource("l4", 2): 1}}
     local = _deployment(_applications(_document(), Placement.LOCAL)["model-big"])["ray_actor_options"]
     assert local == {"num_cpus": 0, "num_gpus": 2}
 
@@ -119,10 +118,20 @@ def test_applications_of_odd_names_are_plain_and_distinct() -> None:
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") for name in made)
 
 
-def test_the_hardware_in_use_is_that_of_the_models() -> None:
-    assert set(hardware_in_use(_document())) == {"cpu", "l4"}
+def test_gateways_of_a_cluster_listen_on_all_of_their_pod() -> None:
+    assert _applications(_document())["gateway"]["args"]["gateway"]["host"] == "0.0.0.0"
+    assert "host" not in _applications(_document(), Placement.LOCAL)["gateway"]["args"].get("gateway", {})
 
 
-def test_json_logs_are_json_in_serve_too() -> None:
-    assert serve_config(_document(logging={"format": "json"}))["logging_config"]["encoding"] == "JSON"
-    assert serve_config(_document())["logging_config"]["encoding"] == "TEXT"
+@pytest.mark.parametrize(
+    ("style", "placement", "encoding"),
+    [
+        ("json", Placement.LOCAL, "JSON"),
+        ("auto", Placement.LOCAL, "TEXT"),
+        ("auto", Placement.CLUSTER, "JSON"),
+        ("text", Placement.CLUSTER, "TEXT"),
+    ],
+)
+def test_json_logs_are_json_in_serve_too(style: str, placement: Placement, encoding: str) -> None:
+    config = serve_config(_document(logging={"format": style}), placement)
+    assert config["logging_config"]["encoding"] == encoding

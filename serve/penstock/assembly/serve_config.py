@@ -11,7 +11,7 @@ import re
 from enum import StrEnum
 from typing import Any
 
-from penstock.config import Document, Hardware, Model
+from penstock.config import Document, Model
 from penstock.engine.command import vllm_options
 from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
 from penstock.engine.spec import EngineSpec
@@ -23,6 +23,7 @@ GATEWAY_RESOURCE = "penstock-gateway"
 """Custom resource of gateway nodes: one each, so that each pod gets one gateway replica."""
 
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # of a pod, whose network policy says who comes in
 STOP_MARGIN = 30.0
 """Seconds that stopping may take beyond the longest request."""
 HEALTH_CHECK_PERIOD = 1.0
@@ -38,9 +39,10 @@ class Placement(StrEnum):
     """Nodes offer a custom resource per hardware profile, by which Ray's autoscaler makes them."""
 
 
-def hardware_resource(profile: str) -> str:
-    """Custom resource that nodes of a hardware profile offer: one per replica that fits."""
-    return f"penstock-hardware-{profile}"
+def hardware_resource(profile: str, gpus: int) -> str:
+    """Custom resource that a node offers for one replica of so many GPUs on a hardware profile: nodes with two GPUs are
+    not those with one."""
+    return f"penstock-hardware-{profile}" + (f"-x{gpus}" if gpus > 1 else "")
 
 
 def application_name(model: str) -> str:
@@ -58,7 +60,7 @@ def serve_config(document: Document, placement: Placement = Placement.CLUSTER) -
     return {
         # Gateways listen themselves. KubeRay asks the head's proxy for health, so a cluster keeps that one.
         "proxy_location": "Disabled" if placement is Placement.LOCAL else "HeadOnly",
-        "logging_config": {"encoding": "JSON" if _in_json(document) else "TEXT", "enable_access_log": False},
+        "logging_config": {"encoding": "JSON" if _in_json(document, placement) else "TEXT", "enable_access_log": False},
         "applications": [
             *(_model(name, model, document, placement) for name, model in document.models.items()),
             _gateway(document, placement),
@@ -66,8 +68,9 @@ def serve_config(document: Document, placement: Placement = Placement.CLUSTER) -
     }
 
 
-def _in_json(document: Document) -> bool:
-    return document.logging.format == "json"
+def _in_json(document: Document, placement: Placement) -> bool:
+    # A pod has no terminal.
+    return document.logging.format == "json" or (placement is Placement.CLUSTER and document.logging.format == "auto")
 
 
 def _model(name: str, model: Model, document: Document, placement: Placement) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def _model(name: str, model: Model, document: Document, placement: Placement) ->
                 "ray_actor_options": _actor(
                     placement,
                     gpus=document.gpus_of(model),
-                    resource=hardware_resource(model.hardware),
+                    resource=hardware_resource(model.hardware, document.gpus_of(model)),
                 ),
             }
         ],
@@ -125,7 +128,10 @@ def _numbers(model: Model) -> dict[str, Any]:
 
 def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
     gateway = document.gateway
-    spec = GatewaySpec(gateway=gateway.model_copy(update={"replicas": 1}), logging=document.logging)
+    changes: dict[str, Any] = {"replicas": 1}
+    if placement is Placement.CLUSTER:
+        changes["host"] = EVERYWHERE
+    spec = GatewaySpec(gateway=gateway.model_copy(update=changes), logging=document.logging)
     routes = GatewayRoutes(
         models={
             name: RoutedModel(application=application_name(name), aliases=model.aliases)
@@ -159,8 +165,3 @@ def _actor(placement: Placement, *, gpus: int, resource: str) -> dict[str, Any]:
     if placement is Placement.CLUSTER:
         options["resources"] = {resource: 1}
     return options
-
-
-def hardware_in_use(document: Document) -> dict[str, Hardware]:
-    """The profiles that models run on, by name."""
-    return {model.hardware: document.hardware_of(model) for model in document.models.values()}

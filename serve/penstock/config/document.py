@@ -7,15 +7,14 @@ from typing import Annotated, Self
 from pydantic import Field, WithJsonSchema, model_validator
 
 from penstock.config.base import Section, refused
-from penstock.config.fitting import BUILT_IN, Wishes, misfits
+from penstock.config.fitting import Wishes, misfits
 from penstock.config.gateway import Gateway
 from penstock.config.hardware import Hardware
 from penstock.config.labels import LABEL_VALUE
 from penstock.config.logging import Logging
 from penstock.config.models import Model, ModelName
+from penstock.config.presets import PRESETS
 from penstock.config.weights import Weights
-
-BUILT_IN_HARDWARE = {BUILT_IN: Hardware()}
 
 HardwareName = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{LABEL_VALUE.pattern}$"})]
 
@@ -28,7 +27,7 @@ class Document(Section):
 
     hardware: dict[HardwareName, Hardware] = Field(default_factory=dict)
     """Profiles of machines by name, which is a valid value of a Kubernetes label. `cpu`, with no particular resources,
-    is there without being named."""
+    and common GPUs (`nvidia-l4`, `nvidia-h100`, ...) are there without being named."""
 
     gateway: Gateway = Field(default_factory=Gateway)
     """The OpenAI-compatible address."""
@@ -49,7 +48,7 @@ class Document(Section):
 
     def hardware_of(self, model: Model) -> Hardware:
         """The profile that a model runs on."""
-        return {**BUILT_IN_HARDWARE, **self.hardware}[model.hardware]
+        return {**PRESETS, **self.hardware}[model.hardware]
 
     def gpus_of(self, model: Model) -> int:
         """GPUs of one replica."""

@@ -12,15 +12,14 @@ from typing import Any, NamedTuple
 from penstock.config.base import Finding
 from penstock.config.labels import label_value_problem
 from penstock.config.models import model_name_problem
+from penstock.config.presets import CPU, PRESETS
 from penstock.config.suggest import nearest
-
-BUILT_IN = "cpu"
 
 
 class Wishes(NamedTuple):
     """What a model says about others."""
 
-    hardware: str = BUILT_IN
+    hardware: str = CPU
     gpus: int | None = None
     aliases: Sequence[str] = ()
 
@@ -30,7 +29,7 @@ def misfits(models: Mapping[str, Wishes], profiles: Mapping[str, bool]) -> list[
 
     Args:
         models: wishes by the model's name.
-        profiles: whether there are GPUs or the like, by the name of the hardware; without the built-in one.
+        profiles: whether there are GPUs or the like, by the name of the hardware; without the presets.
     """
     return [*_wrong_names(models, profiles), *_repeated_names(models), *_wrong_hardware(models, profiles)]
 
@@ -47,7 +46,7 @@ def wishes_in(document: Mapping[str, Any]) -> tuple[dict[str, Wishes], dict[str,
 def _wishes(model: Mapping[str, Any]) -> Wishes:
     hardware, aliases = model.get("hardware"), model.get("aliases")
     return Wishes(
-        hardware if isinstance(hardware, str) else BUILT_IN,
+        hardware if isinstance(hardware, str) else CPU,
         None,
         [alias if isinstance(alias, str) else "" for alias in aliases] if isinstance(aliases, list) else [],
     )
@@ -80,7 +79,7 @@ def _repeated_names(models: Mapping[str, Wishes]) -> Iterator[Finding]:
 
 
 def _wrong_hardware(models: Mapping[str, Wishes], profiles: Mapping[str, bool]) -> Iterator[Finding]:
-    known = {BUILT_IN: False, **profiles}
+    known = {**{name: preset.has_devices for name, preset in PRESETS.items()}, **profiles}
     for name, (hardware, gpus, _) in models.items():
         if hardware not in known:
             hint = nearest(hardware, known)

@@ -95,7 +95,7 @@ class Model(Section):
     """`vllm`, or `simulator`: made-up tokens at a given pace with neither weights nor GPU."""
 
     hardware: str = "cpu"
-    """A key of `hardware`. `cpu` is there without being named."""
+    """A key of `hardware`, or a preset: `cpu`, `nvidia-l4`, `nvidia-h100`, ..."""
 
     gpus: int | None = Field(default=None, ge=0)
     """GPUs per replica; vLLM's tensor_parallel_size follows unless given. Default: 1 where the hardware has GPUs,

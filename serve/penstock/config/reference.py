@@ -101,21 +101,21 @@ has a unit: `512Ki`, `32Mi`, `1.5Gi`, `200M`.
 
 def markdown() -> str:
     """The whole page."""
-    parts = [_TOP, "## The whole document\n", *_tables(Document, "")]
+    parts = [_TOP, "## The whole document\n", *tables(Document, "")]
     parts += ["## `models.<name>.options` of the simulator\n", _meaning(inspect.getdoc(SimulatorOptions) or "") + "\n"]
     parts += [_table(SimulatorOptions, "")]
     return "\n".join(parts)
 
 
-def _tables(section: type[Section], path: str) -> Iterator[str]:
-    """The section's table, then those of the sections below it."""
+def tables(section: type[Section], path: str = "") -> Iterator[str]:
+    """The section's table, then those of the sections below it. Also used for the chart's values."""
     if path:
         yield f"## `{path}`\n"
         yield _meaning(inspect.getdoc(section) or "") + "\n"
     yield _table(section, path)
     for name, field in section.model_fields.items():
         if inside := section_inside(field.annotation):
-            yield from _tables(inside, _path_inside(path, name, field))
+            yield from tables(inside, _path_inside(path, name, field))
 
 
 def _table(section: type[Section], path: str) -> str:

@@ -19,14 +19,14 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT_OF_NUMBER = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}
 
 
-def json_schema() -> dict[str, Any]:
-    """The schema of a whole document, made anew at each call."""
-    schema = Document.model_json_schema(by_alias=True)
+def json_schema(root: type[Document] = Document) -> dict[str, Any]:
+    """The schema of a whole document, or of the chart's values, which are one with more keys."""
+    schema = root.model_json_schema(by_alias=True)
     options = SimulatorOptions.model_json_schema(by_alias=True)
     definitions = {**schema.pop("$defs"), "SimulatorOptions": options}
-    sections: list[type[Section]] = [*sections_in(Document), SimulatorOptions]
+    sections: list[type[Section]] = [*sections_in(root), SimulatorOptions]
     for section in sections:
-        described = schema if section is Document else definitions[section.__name__]
+        described = schema if section is root else definitions[section.__name__]
         _write_defaults(_object(described), section)
     _take_texts_for_numbers(options)
     definitions["Model"].update(_by_engine())

@@ -1,0 +1,141 @@
+{{/*
+The one pod template of all three kinds of pods: head, gateway, engine. Takes
+
+  (dict "root" $ "component" "engine" "pods" .Values.cluster.engine "image" "..." "resources" map
+        "env" map "volumes" map "mounts" map "ports" map "readiness" map "liveness" map "startup" map
+        "labels" map "nodeSelector" map "tolerations" list "serviceAccountName" "..." "token" bool)
+
+What the values say about the pods (`pods`) is laid over what the component needs. Satisfies the restricted Pod Security
+profile; the root filesystem is read-only, and what Ray and vLLM write goes to /tmp and to the home folder.
+*/}}
+{{- define "penstock.podTemplate" -}}
+{{- $root := .root -}}
+{{- $env := merge (dict) .pods.env .env (include "penstock.commonEnv" $root | fromJson) -}}
+{{- $volumes := merge (dict) .pods.volumes (.volumes | default dict) (dict "tmp" (dict "emptyDir" dict) "home" (dict "emptyDir" dict)) -}}
+{{- $mounts := merge (dict) .pods.volumeMounts (.mounts | default dict) (dict "tmp" (dict "mountPath" "/tmp") "home" (dict "mountPath" "/home/penstock")) -}}
+{{- $selector := dict "root" $root "component" .component -}}
+metadata:
+  labels:
+    {{- /* Without versions: a chart of a newer version that changes nothing here leaves the pods alone. */}}
+    {{- include "penstock.selectorLabels" $selector | nindent 4 }}
+    app.kubernetes.io/part-of: penstock
+    {{- with merge (dict) .pods.labels (.labels | default dict) $root.Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with merge (dict) .pods.annotations (.annotations | default dict) $root.Values.commonAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  terminationGracePeriodSeconds: {{ include "penstock.grace" $root }}
+  automountServiceAccountToken: {{ .token | default false }}
+  enableServiceLinks: false
+  {{- with .serviceAccountName }}
+  serviceAccountName: {{ . }}
+  {{- end }}
+  {{- with $root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- range . }}
+    - name: {{ . }}
+    {{- end }}
+  {{- end }}
+  {{- with .pods.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with merge (dict) .pods.nodeSelector (.nodeSelector | default dict) }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with concat (.tolerations | default list) .pods.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .pods.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .pods.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- range . }}
+    {{- $labels := dict "labelSelector" (dict "matchLabels" (include "penstock.selectorLabels" $selector | fromYaml)) }}
+    - {{- merge (dict) . $labels | toYaml | nindent 6 }}
+    {{- end }}
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 1000
+    runAsGroup: 1000
+    fsGroup: 1000
+    fsGroupChangePolicy: OnRootMismatch
+    seccompProfile: {type: RuntimeDefault}
+  containers:
+    - name: ray
+      image: {{ .image }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      securityContext:
+        {{- include "penstock.containerSecurity" $root | nindent 8 }}
+      env:
+        {{- include "penstock.env" $env | nindent 8 }}
+      {{- with .envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        {{- range $name, $port := .ports }}
+        - {name: {{ $name }}, containerPort: {{ $port }}}
+        {{- end }}
+      resources:
+        {{- toYaml .resources | nindent 8 }}
+      {{- with .startup }}
+      startupProbe:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      readinessProbe:
+        {{- toYaml .readiness | nindent 8 }}
+      livenessProbe:
+        {{- toYaml .liveness | nindent 8 }}
+      volumeMounts:
+        {{- range $name, $mount := $mounts }}
+        - {{- merge (dict "name" $name) $mount | toYaml | nindent 10 }}
+        {{- end }}
+  volumes:
+    {{- range $name, $volume := $volumes }}
+    - {{- merge (dict "name" $name) $volume | toYaml | nindent 6 }}
+    {{- end }}
+{{- end -}}
+
+{{- define "penstock.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* A map of variables → Kubernetes' list. A text is a value; a map is what Kubernetes allows beside `name`. */}}
+{{- define "penstock.env" -}}
+{{- range $name, $value := . }}
+{{- if kindIs "map" $value }}
+- {{- merge (dict "name" $name) $value | toYaml | nindent 2 }}
+{{- else }}
+- {name: {{ $name }}, value: {{ toString $value | quote }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* For every Ray process: Serve reads some of these on the head, some where replicas run. */}}
+{{- define "penstock.commonEnv" -}}
+{{- dict
+  "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" (include "penstock.drain" .)
+  "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S" "2"
+  "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S" "1"
+  "RAY_USAGE_STATS_ENABLED" "0"
+  | toJson -}}
+{{- end -}}
+
+{{/* Ray's own account of a node: the agent answers when its raylet does. Health needs no token. */}}
+{{- define "penstock.rayletProbe" -}}
+httpGet: {path: /api/local_raylet_healthz, port: 52365}
+periodSeconds: 5
+timeoutSeconds: 5
+{{- end -}}

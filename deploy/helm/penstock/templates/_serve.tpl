@@ -1,0 +1,118 @@
+{{/*
+Document → Ray Serve's configuration, the same as penstock.assembly.serve_config makes; a test holds the two equal.
+
+What stands under `args` restarts a model's replicas when it changes; numbers under `deployments` change in place. The
+`args` are the document's own sections as they are written: Penstock reads their units, so that no option of a model
+needs a line here.
+*/}}
+
+{{- define "penstock.serveConfig" -}}
+proxy_location: HeadOnly
+logging_config:
+  encoding: {{ ternary "TEXT" "JSON" (eq .Values.logging.format "text") }}
+  enable_access_log: false
+applications:
+  {{- range $name, $model := include "penstock.models" . | fromJson }}
+  - {{- include "penstock.modelApplication" (dict "root" $ "name" $name "model" $model) | nindent 4 }}
+  {{- end }}
+  - {{- include "penstock.gatewayApplication" . | nindent 4 }}
+{{- end -}}
+
+{{/* Serve's name of a model's application: plain, and unique. */}}
+{{- define "penstock.applicationName" -}}
+{{- $plain := regexReplaceAll "[^A-Za-z0-9.-]+" . "-" -}}
+model-{{ $plain }}{{ if ne $plain . }}-{{ sha256sum . | trunc 8 }}{{ end }}
+{{- end -}}
+
+{{/* The numbers of a model: a plain number means exactly that many. Takes the model. */}}
+{{- define "penstock.replicas" -}}
+{{- $given := dict -}}
+{{- if kindIs "map" .replicas -}}
+{{- $given = .replicas -}}
+{{- else if not (kindIs "invalid" .replicas) -}}
+{{- $given = dict "min" (int .replicas) "max" (max 1 (int .replicas)) -}}
+{{- end -}}
+{{- /* Not merge, which takes 0 for nothing. */ -}}
+{{- $numbers := dict "min" 1 "max" 1 "target" 16 "limit" 1024 -}}
+{{- range $key, $value := $given }}{{ $_ := set $numbers $key $value }}{{ end -}}
+{{- toJson $numbers -}}
+{{- end -}}
+
+{{- define "penstock.modelApplication" -}}
+{{- $root := .root -}}
+{{- $replicas := include "penstock.replicas" .model | fromJson -}}
+{{- $min := int $replicas.min -}}
+{{- $max := int $replicas.max -}}
+{{- $gpus := include "penstock.gpus" . | int -}}
+{{- $hardware := .model.hardware | default "cpu" -}}
+name: {{ include "penstock.applicationName" .name | quote }}
+route_prefix: null
+import_path: penstock.engine.deployment:application
+args:
+  name: {{ .name | quote }}
+  model:
+    {{- omit .model "replicas" | toYaml | nindent 4 }}
+  {{- with $gpus }}
+  gpus: {{ . }}
+  {{- end }}
+  weights:
+    {{- $root.Values.weights | toYaml | nindent 4 }}
+  logging:
+    {{- $root.Values.logging | toYaml | nindent 4 }}
+deployments:
+  - name: engine
+    {{- if and (eq $min $max) }}
+    num_replicas: {{ $min }}
+    {{- else }}
+    num_replicas: auto
+    autoscaling_config:
+      min_replicas: {{ $min }}
+      initial_replicas: {{ $min }}
+      max_replicas: {{ $max }}
+      target_ongoing_requests: {{ $replicas.target }}
+      policy:
+        policy_function: penstock.scaling.adapter:decide
+    {{- end }}
+    max_ongoing_requests: {{ $replicas.limit }}
+    graceful_shutdown_timeout_s: {{ include "penstock.drain" $root }}
+    health_check_period_s: 1
+    health_check_timeout_s: 30
+    user_config:
+      longest_request: {{ include "penstock.longest" $root }}
+    ray_actor_options:
+      num_cpus: 0
+      num_gpus: {{ $gpus }}
+      resources:
+        {{ include "penstock.hardwareResource" (dict "hardware" $hardware "gpus" $gpus) }}: 1
+{{- end -}}
+
+{{- define "penstock.gatewayApplication" -}}
+name: gateway
+route_prefix: null
+import_path: penstock.gateway.deployment:application
+args:
+  gateway:
+    host: 0.0.0.0
+    {{- omit .Values.gateway "host" "replicas" | toYaml | nindent 4 }}
+  logging:
+    {{- .Values.logging | toYaml | nindent 4 }}
+deployments:
+  - name: gateway
+    num_replicas: {{ .Values.gateway.replicas }}
+    graceful_shutdown_timeout_s: {{ include "penstock.drain" . }}
+    health_check_period_s: 1
+    health_check_timeout_s: 30
+    user_config:
+      models:
+        {{- range $name, $model := include "penstock.models" . | fromJson }}
+        {{ $name | quote }}:
+          application: {{ include "penstock.applicationName" $name | quote }}
+          aliases: {{ $model.aliases | default list | toJson }}
+        {{- else }} {}
+        {{- end }}
+    ray_actor_options:
+      num_cpus: 0
+      num_gpus: 0
+      resources:
+        penstock-gateway: 1
+{{- end -}}

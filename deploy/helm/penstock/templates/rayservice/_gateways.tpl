@@ -1,0 +1,23 @@
+{{/* One gateway replica per pod, by a custom resource; Serve's number of gateways makes Ray's autoscaler make pods. */}}
+{{- define "penstock.gatewayGroup" -}}
+{{- $gateway := .Values.cluster.gateway -}}
+groupName: gateway
+minReplicas: 1
+maxReplicas: {{ $gateway.maxPods }}
+rayStartParams: {}
+resources:
+  CPU: "0"
+  penstock-gateway: "1"
+template:
+  {{- include "penstock.podTemplate" (dict
+    "root" . "component" "gateway" "pods" $gateway
+    "image" (include "penstock.gatewayImage" .)
+    "resources" $gateway.resources
+    "env" dict
+    "ports" (dict "http" .Values.gateway.port "metrics" 8080)
+    "readiness" (dict "httpGet" (dict "path" "/readyz" "port" "http") "periodSeconds" 2 "timeoutSeconds" 2 "failureThreshold" 2)
+    "liveness" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 24))
+    "annotations" (include "penstock.stays" . | fromYaml)
+    "serviceAccountName" (include "penstock.serviceAccountName" .)
+  ) | nindent 2 }}
+{{- end -}}

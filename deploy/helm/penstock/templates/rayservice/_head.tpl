@@ -1,0 +1,34 @@
+{{/* No replica runs on the head: it offers no processor and none of our resources. */}}
+{{- define "penstock.headGroup" -}}
+{{- $head := .Values.cluster.head -}}
+rayStartParams:
+  num-cpus: "0"
+  num-gpus: "0"
+  dashboard-host: 0.0.0.0
+template:
+  {{- include "penstock.podTemplate" (dict
+    "root" . "component" "head" "pods" $head
+    "image" (include "penstock.gatewayImage" .)
+    "resources" $head.resources
+    "env" dict
+    "ports" (dict "gcs" 6379 "dashboard" 8265 "client" 10001 "serve" 8000 "metrics" 8080 "as-metrics" 44217 "dash-metrics" 44227)
+    "startup" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 60))
+    "readiness" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 3))
+    "liveness" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 24))
+    "annotations" (include "penstock.stays" . | fromYaml)
+    "serviceAccountName" $head.serviceAccountName
+    "token" true
+  ) | nindent 2 }}
+{{- end -}}
+
+{{- define "penstock.headProbe" -}}
+httpGet: {path: /api/gcs_healthz, port: 8265}
+periodSeconds: 5
+timeoutSeconds: 5
+{{- end -}}
+
+{{/* Nodes are not emptied of pods whose loss costs requests. */}}
+{{- define "penstock.stays" -}}
+cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
+karpenter.sh/do-not-disrupt: "true"
+{{- end -}}

@@ -1,0 +1,70 @@
+"""`penstock render` and the chart give Ray Serve the same configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.assembly.serve_config import Placement, serve_config
+from penstock.config import Document
+from penstock.config.loading import load
+from penstock.engine.spec import EngineSpec
+from penstock.gateway.spec import GatewaySpec
+from support.charts import render
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+ODD: dict[str, Any] = {
+    "models": {
+        "org/Model-1.5:q4": {"source": "hf://org/model", "replicas": 0, "aliases": ["m", "default"]},
+        "big": {
+            "source": "s3://b/p",
+            "hardware": "nvidia-l4",
+            "gpus": 2,
+            "replicas": {"min": 0, "max": 3, "target": 4},
+        },
+        "one": {"source": "pvc://c/p", "hardware": "nvidia-h100", "replicas": 2, "options": {"max_model_len": 1048576}},
+        "own": {"source": "file:///m", "hardware": "mine", "replicas": {"max": 2, "limit": 64}, "env": {"A": "1"}},
+        "pretend": {"engine": "simulator", "options": {"startup": "1m30s", "time_to_first_token": "250ms"}},
+    },
+    "hardware": {"mine": {"resources": {"amd.com/gpu": 1, "cpu": "500m"}}},
+    "gateway": {"longestRequest": "1h30m", "replicas": 3, "maxBodyBytes": "1.5Gi", "leases": {"keep": "250ms"}},
+    "weights": {"hub": {"token": {"env": "HF_TOKEN"}}, "limit": "10Gi"},
+    "logging": {"format": "text", "level": "debug"},
+}
+
+
+def _absolute(document: Document) -> dict[str, Any]:
+    """The document as values: sources are absolute, as the chart wants them."""
+    return document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _canonical(config: dict[str, Any]) -> dict[str, Any]:
+    """With the arguments as their readers understand them, and the applications by name."""
+    applications = {}
+    for application in config["applications"]:
+        spec = GatewaySpec if application["name"] == "gateway" else EngineSpec
+        applications[application["name"]] = {**application, "args": spec.model_validate(application["args"])}
+    assert len(applications) == len(config["applications"])
+    return {**config, "applications": applications}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_the_same_from_both(path: Path) -> None:
+    document = load([path])
+    values = _absolute(document)
+    assert _canonical(render(values).serve_config) == _canonical(serve_config(document, Placement.CLUSTER))
+
+
+def test_odd_names_units_and_shorthands_are_the_same_from_both() -> None:
+    document = Document.model_validate(ODD)
+    assert _canonical(render(ODD).serve_config) == _canonical(serve_config(document, Placement.CLUSTER))
+
+
+def test_values_written_as_a_person_writes_them_are_the_same_too() -> None:
+    text = "models: {demo: {source: /m, replicas: {max: 3}}}\ngateway: {longestRequest: 600, keepAlive: 1.5}\n"
+    values = yaml.safe_load(text)
+    document = Document.model_validate(values)
+    assert _canonical(render(values).serve_config) == _canonical(serve_config(document, Placement.CLUSTER))

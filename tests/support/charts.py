@@ -1,0 +1,63 @@
+"""Renders the chart as `helm template` does. Used by the tests of the chart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+CHART = Path(__file__).parents[2] / "deploy" / "helm" / "penstock"
+HELM = Path(sys.executable).parent / "helm"
+
+
+class Rendered(NamedTuple):
+    """What the chart makes of some values."""
+
+    objects: list[dict[str, Any]]
+
+    def of(self, kind: str, name: str | None = None) -> dict[str, Any]:
+        """The one object of a kind, or of a kind and a name."""
+        found = [o for o in self.objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
+        assert len(found) == 1, f"{len(found)} of {kind} {name or ''}: {self.names}"
+        return found[0]
+
+    def all_of(self, kind: str) -> list[dict[str, Any]]:
+        """All objects of a kind."""
+        return [o for o in self.objects if o["kind"] == kind]
+
+    @property
+    def names(self) -> list[str]:
+        """`Kind/name` of everything."""
+        return [f"{o['kind']}/{o['metadata']['name']}" for o in self.objects]
+
+    @property
+    def serve_config(self) -> dict[str, Any]:
+        """What KubeRay gives to Ray Serve."""
+        config: dict[str, Any] = yaml.safe_load(self.of("RayService")["spec"]["serveConfigV2"])
+        return config
+
+
+def render(values: dict[str, Any] | None = None, *options: str, release: str = "test") -> Rendered:
+    """The objects for these values. Raises AssertionError with Helm's words where it refuses."""
+    done = _template(values, options, release)
+    assert done.returncode == 0, done.stderr
+    return Rendered([o for o in yaml.safe_load_all(done.stdout) if o])
+
+
+def refusal(values: dict[str, Any], *options: str) -> str:
+    """What Helm says against these values. Fails where it says nothing."""
+    done = _template(values, options, "test")
+    assert done.returncode != 0, "rendered what should be refused"
+    return done.stderr
+
+
+def _template(
+    values: dict[str, Any] | None, options: tuple[str, ...], release: str
+) -> subprocess.CompletedProcess[str]:
+    known = () if "--api-versions" in options else ("--api-versions", "ray.io/v1/RayService")
+    command = [str(HELM), "template", release, str(CHART), "--namespace", "penstock", "-f", "-", *known, *options]
+    given = yaml.safe_dump(values or {})
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60)
