@@ -121,6 +121,9 @@ def _numbers(model: Model) -> dict[str, Any]:
             "initial_replicas": replicas.min,
             "max_replicas": replicas.max,
             "target_ongoing_requests": replicas.target,
+            "upscale_delay_s": replicas.upscale_delay,
+            "downscale_delay_s": replicas.downscale_delay,
+            "downscale_to_zero_delay_s": replicas.downscale_to_zero_delay,
             "policy": {"policy_function": "penstock.scaling.adapter:decide"},
         },
     }

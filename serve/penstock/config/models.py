@@ -50,6 +50,15 @@ class Replicas(Section):
     limit: int = Field(default=1024, ge=1)
     """Requests in progress on one replica at most; what comes beyond waits in the gateway."""
 
+    upscale_delay: Duration = 10.0
+    """More replicas must have been needed for so long before one is started. The first one is started at once."""
+
+    downscale_delay: Duration = 300.0
+    """Fewer replicas must have sufficed for so long before one is stopped. A start takes minutes, so this is longer."""
+
+    downscale_to_zero_delay: Duration = 600.0
+    """The last replica is stopped after so long without a request, where `min` is 0."""
+
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:

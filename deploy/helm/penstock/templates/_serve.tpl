@@ -33,7 +33,7 @@ model-{{ $plain }}{{ if ne $plain . }}-{{ sha256sum . | trunc 8 }}{{ end }}
 {{- $given = dict "min" (int .replicas) "max" (max 1 (int .replicas)) -}}
 {{- end -}}
 {{- /* Not merge, which takes 0 for nothing. */ -}}
-{{- $numbers := dict "min" 1 "max" 1 "target" 16 "limit" 1024 -}}
+{{- $numbers := dict "min" 1 "max" 1 "target" 16 "limit" 1024 "upscaleDelay" 10 "downscaleDelay" 300 "downscaleToZeroDelay" 600 -}}
 {{- range $key, $value := $given }}{{ $_ := set $numbers $key $value }}{{ end -}}
 {{- toJson $numbers -}}
 {{- end -}}
@@ -70,6 +70,9 @@ deployments:
       initial_replicas: {{ $min }}
       max_replicas: {{ $max }}
       target_ongoing_requests: {{ $replicas.target }}
+      upscale_delay_s: {{ include "penstock.seconds" $replicas.upscaleDelay }}
+      downscale_delay_s: {{ include "penstock.seconds" $replicas.downscaleDelay }}
+      downscale_to_zero_delay_s: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
       policy:
         policy_function: penstock.scaling.adapter:decide
     {{- end }}
