@@ -4,6 +4,7 @@ Names, labels and small conversions. Who uses what:
   penstock.name, .fullname          names of objects
   penstock.labels, .selectorLabels  take (dict "root" $ "component" "gateway"); the component is the folder's name
   penstock.annotations              takes (dict "root" $ "more" map)
+  penstock.overlay                  takes a list of maps; a key of a later one replaces the whole value. As JSON
   penstock.seconds                  "10m" → 600
   penstock.models                   the document's models and the catalog's that are switched on, as JSON
   penstock.profile                  a hardware profile by name, the document's or a preset, as JSON
@@ -36,18 +37,23 @@ app.kubernetes.io/component: {{ . }}
 {{- end -}}
 
 {{- define "penstock.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{ include "penstock.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: penstock
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_")
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/part-of" "penstock"
+  "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- include "penstock.overlay" (list $own .root.Values.commonLabels (include "penstock.selectorLabels" . | fromYaml)) | fromJson | toYaml -}}
+{{- end -}}
+
+{{/* Not sprig's merge: that mixes two values of one key, which makes a volume of two kinds, and takes "" and 0 for nothing. */}}
+{{- define "penstock.overlay" -}}
+{{- $laid := dict -}}
+{{- range . }}{{ range $key, $value := . }}{{ $_ := set $laid $key $value }}{{ end }}{{ end -}}
+{{- toJson $laid -}}
 {{- end -}}
 
 {{- define "penstock.annotations" -}}
-{{- with merge (dict) (.more | default dict) .root.Values.commonAnnotations }}
+{{- with include "penstock.overlay" (list .root.Values.commonAnnotations .more) | fromJson }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -66,7 +72,8 @@ annotations:
 {{- $total = addf $total (mulf $number (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0) $unit)) -}}
 {{- end -}}
 {{- end -}}
-{{- $total -}}
+{{- /* As JSON: large numbers would be printed with an exponent. */ -}}
+{{- toJson $total -}}
 {{- end -}}
 
 {{- define "penstock.longest" -}}

@@ -10,19 +10,17 @@ profile; the root filesystem is read-only, and what Ray and vLLM write goes to /
 */}}
 {{- define "penstock.podTemplate" -}}
 {{- $root := .root -}}
-{{- $env := merge (dict) .pods.env .env (include "penstock.commonEnv" $root | fromJson) -}}
-{{- $volumes := merge (dict) .pods.volumes (.volumes | default dict) (dict "tmp" (dict "emptyDir" dict) "home" (dict "emptyDir" dict)) -}}
-{{- $mounts := merge (dict) .pods.volumeMounts (.mounts | default dict) (dict "tmp" (dict "mountPath" "/tmp") "home" (dict "mountPath" "/home/penstock")) -}}
+{{- $env := include "penstock.overlay" (list (include "penstock.commonEnv" $root | fromJson) .env .pods.env) | fromJson -}}
+{{- $writable := dict "tmp" (dict "emptyDir" dict) "home" (dict "emptyDir" dict) -}}
+{{- $volumes := include "penstock.overlay" (list $writable .volumes .pods.volumes) | fromJson -}}
+{{- $places := dict "tmp" (dict "mountPath" "/tmp") "home" (dict "mountPath" "/home/penstock") -}}
+{{- $mounts := include "penstock.overlay" (list $places .mounts .pods.volumeMounts) | fromJson -}}
 {{- $selector := dict "root" $root "component" .component -}}
 metadata:
   labels:
     {{- /* Without versions: a chart of a newer version that changes nothing here leaves the pods alone. */}}
-    {{- include "penstock.selectorLabels" $selector | nindent 4 }}
-    app.kubernetes.io/part-of: penstock
-    {{- with merge (dict) .pods.labels (.labels | default dict) $root.Values.commonLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-  {{- with merge (dict) .pods.annotations (.annotations | default dict) $root.Values.commonAnnotations }}
+    {{- include "penstock.podLabels" (dict "root" $root "component" .component "labels" (list .pods.labels .labels)) | nindent 4 }}
+  {{- with include "penstock.overlay" (list $root.Values.commonAnnotations .annotations .pods.annotations) | fromJson }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -42,7 +40,7 @@ spec:
   {{- with .pods.priorityClassName }}
   priorityClassName: {{ . }}
   {{- end }}
-  {{- with merge (dict) .pods.nodeSelector (.nodeSelector | default dict) }}
+  {{- with include "penstock.overlay" (list .nodeSelector .pods.nodeSelector) | fromJson }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -58,7 +56,7 @@ spec:
   topologySpreadConstraints:
     {{- range . }}
     {{- $labels := dict "labelSelector" (dict "matchLabels" (include "penstock.selectorLabels" $selector | fromYaml)) }}
-    - {{- merge (dict) . $labels | toYaml | nindent 6 }}
+    - {{- include "penstock.overlay" (list $labels .) | fromJson | toYaml | nindent 6 }}
     {{- end }}
   {{- end }}
   securityContext:
@@ -104,6 +102,12 @@ spec:
     {{- end }}
 {{- end -}}
 
+{{/* Takes (dict "root" $ "component" "engine" "labels" (list map ...)). Nothing given can take a pod from its selectors. */}}
+{{- define "penstock.podLabels" -}}
+{{- $laid := concat (list (dict "app.kubernetes.io/part-of" "penstock") .root.Values.commonLabels) (.labels | default list) -}}
+{{- include "penstock.overlay" (append $laid (include "penstock.selectorLabels" . | fromYaml)) | fromJson | toYaml -}}
+{{- end -}}
+
 {{- define "penstock.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -118,7 +122,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- if kindIs "map" $value }}
 - {{- merge (dict "name" $name) $value | toYaml | nindent 2 }}
 {{- else }}
-- {name: {{ $name }}, value: {{ toString $value | quote }}}
+- {name: {{ $name }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -69,14 +69,14 @@ deployments:
       min_replicas: {{ $min }}
       initial_replicas: {{ $min }}
       max_replicas: {{ $max }}
-      target_ongoing_requests: {{ $replicas.target }}
+      target_ongoing_requests: {{ int64 $replicas.target }}
       upscale_delay_s: {{ include "penstock.seconds" $replicas.upscaleDelay }}
       downscale_delay_s: {{ include "penstock.seconds" $replicas.downscaleDelay }}
       downscale_to_zero_delay_s: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
       policy:
         policy_function: penstock.scaling.adapter:decide
     {{- end }}
-    max_ongoing_requests: {{ $replicas.limit }}
+    max_ongoing_requests: {{ int64 $replicas.limit }}
     graceful_shutdown_timeout_s: {{ include "penstock.drain" $root }}
     health_check_period_s: 1
     health_check_timeout_s: 30

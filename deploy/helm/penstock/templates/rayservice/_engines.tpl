@@ -57,6 +57,7 @@ template:
     "volumes" (include "penstock.engineVolumes" .root | fromJson)
     "mounts" (include "penstock.engineMounts" .root | fromJson)
     "ports" (dict "metrics" 8080)
+    "startup" (merge (include "penstock.rayletProbe" .root | fromYaml) (dict "failureThreshold" 60))
     "readiness" (merge (include "penstock.rayletProbe" .root | fromYaml) (dict "failureThreshold" 3))
     "liveness" (merge (include "penstock.rayletProbe" .root | fromYaml) (dict "failureThreshold" 24))
     "labels" (dict "penstock.dev/hardware" .hardware)
@@ -69,8 +70,8 @@ template:
 
 {{/* A profile's amounts are those of a pod with one GPU: a replica of two has twice as much of everything. */}}
 {{- define "penstock.engineResources" -}}
-{{- $requests := merge (dict) .engine.resources.requests -}}
-{{- $limits := merge (dict) .engine.resources.limits -}}
+{{- $requests := deepCopy .engine.resources.requests -}}
+{{- $limits := deepCopy .engine.resources.limits -}}
 {{- $times := max 1 .gpus -}}
 {{- range $name, $amount := .profile.resources | default dict -}}
 {{- $number := regexFind "^[0-9.]+" (toString $amount) -}}
@@ -118,7 +119,7 @@ template:
 {{- $volume = dict "persistentVolumeClaim" (dict "claimName" (include "penstock.cacheClaim" .)) -}}
 {{- end -}}
 {{- $shm := dict "emptyDir" (dict "medium" "Memory" "sizeLimit" (toString .Values.cluster.engine.sharedMemory)) -}}
-{{- $volumes := dict "weights" $volume "shm" $shm -}}
+{{- $volumes := dict "weights" $volume "shm" $shm "cache" (dict "emptyDir" dict) -}}
 {{- range include "penstock.claims" . | fromJsonArray -}}
 {{- $_ := set $volumes (printf "claim-%s" .) (dict "persistentVolumeClaim" (dict "claimName" . "readOnly" true)) -}}
 {{- end -}}
@@ -128,7 +129,10 @@ template:
 
 {{- define "penstock.engineMounts" -}}
 {{- $cache := .Values.weights.cache | replace "~/" "/home/penstock/" -}}
-{{- $mounts := dict "weights" (dict "mountPath" $cache) "shm" (dict "mountPath" "/dev/shm") -}}
+{{- /* Folders on the way to a mount are made by root: with weights below it, the home's .cache needs a volume of its own
+  to be writable for vLLM's other caches. */ -}}
+{{- $own := dict "mountPath" "/home/penstock/.cache" -}}
+{{- $mounts := dict "weights" (dict "mountPath" $cache) "shm" (dict "mountPath" "/dev/shm") "cache" $own -}}
 {{- $under := .Values.weights.claims | replace "~/" "/home/penstock/" -}}
 {{- range include "penstock.claims" . | fromJsonArray -}}
 {{- $_ := set $mounts (printf "claim-%s" .) (dict "mountPath" (printf "%s/%s" $under .) "readOnly" true) -}}
