@@ -15,7 +15,7 @@ from penstock.config.simulator import SimulatorOptions
 from support.documents import SIMULATED, WHOLE, refusal
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if not path.name.startswith("values-"))
 
 
 @pytest.fixture(scope="module")

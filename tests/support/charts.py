@@ -11,6 +11,8 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "penstock"
 HELM = Path(sys.executable).parent / "helm"
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("values-*.yaml"))
+"""Values for a cluster. The other examples are documents."""
 
 
 class Rendered(NamedTuple):
@@ -34,6 +36,12 @@ class Rendered(NamedTuple):
         return [f"{o['kind']}/{o['metadata']['name']}" for o in self.objects]
 
     @property
+    def cluster(self) -> dict[str, Any]:
+        """What KubeRay makes a Ray cluster of."""
+        cluster: dict[str, Any] = self.of("RayService")["spec"]["rayClusterConfig"]
+        return cluster
+
+    @property
     def serve_config(self) -> dict[str, Any]:
         """What KubeRay gives to Ray Serve."""
         config: dict[str, Any] = yaml.safe_load(self.of("RayService")["spec"]["serveConfigV2"])
@@ -44,7 +52,14 @@ def render(values: dict[str, Any] | None = None, *options: str, release: str = "
     """The objects for these values. Raises AssertionError with Helm's words where it refuses."""
     done = _template(values, options, release)
     assert done.returncode == 0, done.stderr
-    return Rendered([o for o in yaml.safe_load_all(done.stdout) if o])
+    return Rendered([o for o in yaml.load_all(done.stdout, _Loader) if o])
+
+
+def example(name: str) -> dict[str, Any]:
+    """The values of examples/values-<name>.yaml."""
+    (path,) = [path for path in EXAMPLES if path.stem == f"values-{name}"]
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return values
 
 
 def refusal(values: dict[str, Any], *options: str) -> str:
@@ -54,10 +69,19 @@ def refusal(values: dict[str, Any], *options: str) -> str:
     return done.stderr
 
 
+class _Loader(yaml.CSafeLoader):
+    """Refuses a key that stands twice, which Kubernetes' own reader would pass over."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key twice, {node.start_mark}: {sorted(keys)}"
+        return super().construct_mapping(node, deep)
+
+
 def _template(
     values: dict[str, Any] | None, options: tuple[str, ...], release: str
 ) -> subprocess.CompletedProcess[str]:
     known = () if "--api-versions" in options else ("--api-versions", "ray.io/v1/RayService")
     command = [str(HELM), "template", release, str(CHART), "--namespace", "penstock", "-f", "-", *known, *options]
-    given = yaml.safe_dump(values or {})
+    given = yaml.dump(values or {}, Dumper=yaml.CSafeDumper)
     return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60)
