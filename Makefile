@@ -36,11 +36,15 @@ test-integration: environment-dev ## Run the tests with real sockets and process
 
 .PHONY: test-ray
 test-ray: environment-dev ## Run the tests with a real Ray and the simulator
-	$(PYTEST) -q -m "ray and not engine and not cluster"
+	$(PYTEST) -q --durations=12 -m "ray and not engine and not cluster"
 
 .PHONY: test-engine
 test-engine: environment-dev $(DEMO) ## Run the tests with a real vLLM on the CPU
-	$(PYTEST) -q -m "engine and not cluster"
+	$(PYTEST) -q --durations=12 -m "engine and not cluster"
+
+.PHONY: e2e
+e2e: environment-dev images-demo ## Test on the cluster that KUBECONFIG names (BUILD=... as images/build says)
+	$(PYTEST) -q --durations=12 -m cluster
 
 .PHONY: lint
 lint: environment-dev ## Check style, types and the layers
@@ -83,6 +87,10 @@ images: ## Build the gateway's and the engine's image (VARIANT=cuda for GPUs)
 .PHONY: images-demo
 images-demo: environment-dev $(DEMO) ## Build the gateway's image, and the engine's with the demo's models in it
 	images/build gateway demo
+
+.PHONY: kind
+kind: environment-dev $(DEMO) ## Serve the demo on a kind cluster of this machine, at http://localhost:8000/v1
+	PATH="$(CURDIR)/$(VENV):$$PATH" deploy/kind/up
 
 .PHONY: demo
 demo: environment-cpu $(DEMO) ## Make the demo model
