@@ -240,7 +240,7 @@ class NetworkPolicy(Section):
     """Kubernetes' peers that may reach the gateways' address; empty: everybody."""
 
     operator: Peer = Field(
-        default_factory=lambda: Peer(pod_selector={"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}})
+        default_factory=lambda: Peer(pod_selector={"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}})
     )
     """The KubeRay operator, which talks to the head's dashboard."""
 

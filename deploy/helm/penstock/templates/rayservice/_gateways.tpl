@@ -15,6 +15,7 @@ template:
     "resources" $gateway.resources
     "env" dict
     "ports" (dict "http" .Values.gateway.port "metrics" 8080)
+    "startup" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (dict "httpGet" (dict "path" "/readyz" "port" "http") "periodSeconds" 2 "timeoutSeconds" 2 "failureThreshold" 2)
     "liveness" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 24))
     "annotations" (include "penstock.stays" . | fromYaml)
