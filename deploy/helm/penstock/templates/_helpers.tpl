@@ -93,7 +93,7 @@ annotations:
 {{- $models := dict -}}
 {{- $catalog := .Files.Get "files/catalog.yaml" | fromYaml -}}
 {{- range $name, $on := .Values.catalog -}}
-{{- if $on -}}
+{{- if and $on (hasKey $catalog $name) -}}
 {{- $_ := set $models $name (get $catalog $name) -}}
 {{- end -}}
 {{- end -}}

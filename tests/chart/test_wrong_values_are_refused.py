@@ -1,0 +1,207 @@
+"""Values that cannot work are refused before they reach the cluster: what was found, what is wrong, what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import pytest
+
+from support.charts import CHART, refusal, render
+
+SIMULATED: dict[str, Any] = {"engine": "simulator"}
+PVC = {"type": "persistentVolumeClaim"}
+
+
+class Case(NamedTuple):
+    """Values that do not go together, and what is said of them."""
+
+    values: dict[str, Any]
+    found: str
+    wrong: str
+    do: str
+
+
+def _model(**keys: Any) -> dict[str, Any]:
+    return {"models": {"a": {**SIMULATED, **keys}}}
+
+
+CHECKS = {
+    "a model that the catalog lacks": Case(
+        {"catalog": {"gpt-9": True}},
+        "catalog.gpt-9: true",
+        "the catalog has no such model",
+        "choose one of bge-m3, ",
+    ),
+    "a model both own and from the catalog": Case(
+        {"catalog": {"bge-m3": True}, "models": {"bge-m3": SIMULATED}},
+        "bge-m3 under models and under catalog",
+        "a name means one model, and it would not be clear which",
+        "set catalog.bge-m3=false, or remove models.bge-m3",
+    ),
+    "a name that no Service may have": Case(
+        {"fullnameOverride": "7b"},
+        "7b as the name of the objects",
+        "a Service's name is made of lower-case letters, digits and -, and begins with a letter",
+        "name the release so, or set fullnameOverride",
+    ),
+    "hardware that nobody described": Case(
+        _model(hardware="nvidia-l5"),
+        "models.a.hardware: nvidia-l5",
+        "there is no such profile",
+        "describe it under hardware, or choose one of cpu, nvidia-a100-40gb, ",
+    ),
+    "GPUs on hardware without one": Case(
+        _model(hardware="plain", gpus=2) | {"hardware": {"plain": {}}},
+        "models.a.gpus: 2 on hardware plain",
+        "that profile has no GPU",
+        "name a profile with one, such as resources: {nvidia.com/gpu: 1}",
+    ),
+    "hardware that differs in punctuation alone": Case(
+        {
+            "models": {"a": {**SIMULATED, "hardware": "big.node"}, "b": {**SIMULATED, "hardware": "Big_node"}},
+            "hardware": {"big.node": {}, "Big_node": {}},
+        },
+        "hardware big.node and Big_node, both the worker group hw-big-node",
+        "their pods could not be told apart",
+        "rename one, so that they differ in more than case and punctuation, within 50 characters",
+    ),
+    "a relative path": Case(
+        {"models": {"a": {"source": "../models/a"}}},
+        "models.a.source: ../models/a",
+        "a relative path means nothing in a pod",
+        "write hf://, s3://, gs://, pvc://claim/path, or file:///path of the image",
+    ),
+    "fewer replicas at most than at least": Case(
+        _model(replicas={"min": 3, "max": 2}),
+        "models.a.replicas: min 3, max 2",
+        "max is at least min",
+        "raise max or lower min",
+    ),
+    "more replicas than pods": Case(
+        _model(replicas={"max": 8}) | {"cluster": {"engine": {"maxPods": 4}}},
+        "models.a.replicas.max: 8 and cluster.engine.maxPods: 4",
+        "each replica has a pod, so the hardware profile would never have room for all",
+        "raise cluster.engine.maxPods, which makes a new Ray cluster, or lower replicas.max",
+    ),
+    "one alias of two models": Case(
+        {"models": {"a": {**SIMULATED, "aliases": ["best"]}, "b": {**SIMULATED, "aliases": ["best"]}}},
+        "best as a name of a and of b",
+        "a name means one model",
+        "remove one of the two aliases",
+    ),
+    "more gateways than pods": Case(
+        {"gateway": {"replicas": 4}, "cluster": {"gateway": {"maxPods": 3}}},
+        "gateway.replicas: 4 and cluster.gateway.maxPods: 3",
+        "each gateway has a pod of its own",
+        "raise cluster.gateway.maxPods, which makes a new Ray cluster, or lower gateway.replicas",
+    ),
+    "a budget that no drain can keep": Case(
+        {"podDisruptionBudget": {"gateway": {"enabled": True}}},
+        "podDisruptionBudget.gateway.minAvailable: 1 with gateway.replicas: 1",
+        "no node with a gateway could ever be drained",
+        "raise gateway.replicas, or lower minAvailable",
+    ),
+    "a port of Ray": Case(
+        {"gateway": {"port": 8265}},
+        "gateway.port: 8265",
+        "Ray listens on that port in every pod",
+        "leave 8000, and choose service.port for clients",
+    ),
+    "a port of root": Case(
+        {"gateway": {"port": 80}},
+        "gateway.port: 80",
+        "pods run as user 1000, who may not listen below 1024",
+        "leave 8000, and choose service.port for clients",
+    ),
+    "a download that nobody would see": Case(
+        {"modelCache": {"download": True}},
+        "modelCache.download with type emptyDir",
+        "what the Job downloads would be in its own pod alone",
+        "set modelCache.type=persistentVolumeClaim, or download=false",
+    ),
+    "a claim that nobody would use": Case(
+        {"modelCache": {"existingClaim": "weights"}},
+        "modelCache.existingClaim: weights with type emptyDir",
+        "the claim would not be used",
+        "set modelCache.type=persistentVolumeClaim",
+    ),
+    "a port of the nodes without one": Case(
+        {"service": {"nodePort": 30000}},
+        "service.nodePort: 30000 with type ClusterIP",
+        "a Service of that type has no port on the nodes",
+        "set service.type=NodePort",
+    ),
+    "a route of no Gateway": Case(
+        {"httpRoute": {"enabled": True}},
+        "httpRoute.enabled without httpRoute.parentRefs",
+        "a route that belongs to no Gateway carries no request",
+        "name the Gateway: httpRoute.parentRefs=[{name: ..., namespace: ...}]",
+    ),
+    "a Secret without a key": Case(
+        {"secrets": {"hub": {"name": "hf", "key": ""}}},
+        "secrets.hub.name: hf without a key",
+        "the Secret may have several",
+        "set secrets.hub.key",
+    ),
+    "a password for no Redis": Case(
+        {"cluster": {"redis": {"password": {"name": "redis"}}}},
+        "cluster.redis.password without cluster.redis.address",
+        "the control store would stay in the head pod, and be lost with it",
+        "set cluster.redis.address to host:port",
+    ),
+}
+WITHOUT_KUBERAY = Case(
+    {},
+    "a cluster that does not know ray.io/v1 RayService",
+    "the KubeRay operator, which runs Ray on Kubernetes, is not installed, or is older than 1.0",
+    "install KubeRay 1.6 or newer and wait for its CRDs; for helm template, ",
+)
+
+
+def _assert_told(case: Case, said: str) -> None:
+    assert f"\n  found: {case.found}\n" in said
+    assert f"\n  wrong: {case.wrong}\n" in said
+    assert f"\n  do:    {case.do}" in said
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_what_does_not_go_together_is_refused_with_a_way_out(name: str) -> None:
+    _assert_told(CHECKS[name], refusal(CHECKS[name].values))
+
+
+def test_a_cluster_without_kuberay_is_refused_with_a_way_out() -> None:
+    _assert_told(WITHOUT_KUBERAY, refusal({}, "--api-versions", "v1"))
+
+
+def test_whoever_knows_better_renders_without_asking_the_cluster() -> None:
+    assert render({"skipCapabilityCheck": True}, "--api-versions", "v1").of("RayService")
+
+
+def test_every_check_of_the_chart_has_a_case_here() -> None:
+    text = (CHART / "templates" / "checks.yaml").read_text(encoding="utf-8")
+    checks = re.findall(r'^  "wrong" "([^"\n]+)"$', text, re.MULTILINE)
+    assert len(checks) == text.count('include "penstock.refuse"')
+    assert sorted(checks) == sorted(case.wrong for case in [*CHECKS.values(), WITHOUT_KUBERAY])
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "said"),
+    [
+        ({"modells": {}}, "(root)", "modells"),
+        ({"models": {"a": {**SIMULATED, "option": {}}}}, "models.a", "option"),
+        ({"cluster": {"gateway": {"replicas": 2}}}, "cluster.gateway", "replicas"),
+        ({"cluster": {"engine": {"maxPods": "many"}}}, "cluster.engine.maxPods", "integer"),
+        ({"service": {"type": "ExternalName"}}, "service.type", "ClusterIP"),
+        ({"ingress": {"hosts": "llm.example.com"}}, "ingress.hosts", "array"),
+        ({"gateway": {"longestRequest": "10 minutes"}}, "gateway.longestRequest", "pattern"),
+        ({"gateway": {"maxBodyBytes": "32 megabytes"}}, "gateway.maxBodyBytes", "pattern"),
+        ({"image": {"engine": {"digest": "sha256:12"}}}, "image.engine.digest", "pattern"),
+        ({"models": {"a b": SIMULATED}}, "models", "a b"),
+        ({"fullnameOverride": "x" * 41}, "fullnameOverride", "40"),
+    ],
+)
+def test_the_schema_names_the_path_of_what_is_wrong(values: dict[str, Any], path: str, said: str) -> None:
+    told = refusal(values)
+    assert "values don't meet the specifications of the schema" in told
+    assert re.search(rf"^- {re.escape(path)}: .*{re.escape(said)}", told, re.MULTILINE), told
