@@ -47,11 +47,13 @@ e2e: environment-dev images-demo ## Test on the cluster that KUBECONFIG names (B
 	$(PYTEST) -q --durations=12 -m cluster
 
 .PHONY: lint
-lint: environment-dev ## Check style, types and the layers
+lint: environment-dev ## Check style, types, the layers and the chart
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check --quiet .
 	$(VENV)/mypy
 	$(VENV)/lint-imports --no-logo
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory chart-check; \
+		else echo "There is no Go: the chart was not held to the schemas"; fi
 
 .PHONY: bench
 bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with the simulator, side by side
@@ -64,6 +66,22 @@ docs: environment-dev chart-files ## Generate the configuration reference and th
 .PHONY: chart-files
 chart-files: environment-dev ## Generate the chart's values, schema and reference from the models
 	$(VENV)/python -m penstock.chart deploy/helm/penstock
+
+.PHONY: chart
+chart: environment-dev chart-check ## Package the chart into build/charts
+	$(VENV)/helm package deploy/helm/penstock --destination build/charts
+
+.PHONY: chart-check
+chart-check: environment-dev ## Hold what the chart makes of the examples to the schemas of Kubernetes and KubeRay
+	@set -eo pipefail; for values in examples/values-*.yaml; do \
+		$(VENV)/helm lint --strict --quiet deploy/helm/penstock -f $$values --set skipCapabilityCheck=true; \
+		$(VENV)/helm template penstock deploy/helm/penstock --namespace penstock -f $$values \
+			--set skipCapabilityCheck=true | scripts/kubeconform -; \
+	done
+
+.PHONY: chart-golden
+chart-golden: environment-dev ## Write down anew what the chart makes of the examples
+	PYTHONPATH=tests $(VENV)/python -m support.golden
 
 .PHONY: lock
 lock: environment-dev ## Pin all requirements anew, with hashes

@@ -1,4 +1,4 @@
-"""What the chart renders is what Kubernetes knows: each of Kubernetes' own objects as a model of its client, strictly."""
+"""What the chart renders is what Kubernetes knows: each of its own objects as a model of its client, strictly."""
 
 from __future__ import annotations
 
