@@ -2,7 +2,7 @@
 The one pod template of all three kinds of pods: head, gateway, engine. Takes
 
   (dict "root" $ "component" "engine" "pods" .Values.cluster.engine "image" "..." "resources" map
-        "env" map "volumes" map "mounts" map "ports" map "readiness" map "liveness" map "startup" map
+        "grace" seconds "env" map "volumes" map "mounts" map "ports" map "readiness" map "liveness" map "startup" map
         "labels" map "nodeSelector" map "tolerations" list "serviceAccountName" "..." "token" bool)
 
 What the values say about the pods (`pods`) is laid over what the component needs. Satisfies the restricted Pod Security
@@ -25,7 +25,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  terminationGracePeriodSeconds: {{ include "penstock.grace" $root }}
+  terminationGracePeriodSeconds: {{ .grace | default (include "penstock.grace" $root) }}
   automountServiceAccountToken: {{ .token | default false }}
   enableServiceLinks: false
   {{- with .serviceAccountName }}

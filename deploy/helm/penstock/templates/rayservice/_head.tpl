@@ -1,4 +1,5 @@
-{{/* No replica runs on the head: it offers no processor and none of our resources. */}}
+{{/* No replica runs on the head: it offers no processor and none of our resources. So there is nothing to wait for when
+it stops; Ray would wait for Serve's controller, which never ends. */}}
 {{- define "penstock.headGroup" -}}
 {{- $head := .Values.cluster.head -}}
 rayStartParams:
@@ -10,7 +11,8 @@ template:
     "root" . "component" "head" "pods" $head
     "image" (include "penstock.gatewayImage" .)
     "resources" $head.resources
-    "env" dict
+    "grace" 30
+    "env" (dict "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" "5")
     "ports" (dict "gcs" 6379 "dashboard" 8265 "client" 10001 "serve" 8000 "metrics" 8080 "as-metrics" 44217 "dash-metrics" 44227)
     "startup" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 3))
