@@ -1,0 +1,108 @@
+"""What nobody asked for is not there, and a switch brings its own objects and changes no other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from support.chart_values import ONE_MODEL
+from support.charts import Rendered, render
+
+ALWAYS = {
+    "RayService/test-penstock",
+    "Service/test-penstock",
+    "Secret/test-penstock-ray-token",
+    "ServiceAccount/test-penstock",
+    "NetworkPolicy/test-penstock-gateway",
+    "NetworkPolicy/test-penstock-engine",
+    "NetworkPolicy/test-penstock-head",
+    "Pod/test-penstock-test",
+}
+ON: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "ingress": ({"ingress": {"enabled": True}}, {"Ingress/test-penstock"}),
+    "httpRoute": ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}, {"HTTPRoute/test-penstock"}),
+    "budget of gateways": (
+        {"podDisruptionBudget": {"gateway": {"enabled": True, "minAvailable": 0}}},
+        {"PodDisruptionBudget/test-penstock-gateway"},
+    ),
+    "budget of engines": (
+        {"podDisruptionBudget": {"engine": {"enabled": True}}},
+        {"PodDisruptionBudget/test-penstock-hw-cpu"},
+    ),
+    "budget of the head": (
+        {"podDisruptionBudget": {"head": {"enabled": True}}},
+        {"PodDisruptionBudget/test-penstock-head"},
+    ),
+    "extraObjects": (
+        {"extraObjects": {"a": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}}},
+        {"ConfigMap/mine"},
+    ),
+}
+OFF: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "networkPolicy": ({"networkPolicy": {"enabled": False}}, {name for name in ALWAYS if "NetworkPolicy" in name}),
+}
+
+
+@pytest.fixture(scope="module")
+def plain() -> Rendered:
+    return render(ONE_MODEL)
+
+
+def test_the_least_is_one_cluster_its_address_its_token_its_identity_and_its_walls(plain: Rendered) -> None:
+    assert set(plain.names) == ALWAYS
+
+
+@pytest.mark.parametrize("name", ON)
+def test_a_switch_brings_its_own_and_changes_no_other(plain: Rendered, name: str) -> None:
+    values, brought = ON[name]
+    rendered = render(ONE_MODEL | values)
+    assert set(rendered.names) - set(plain.names) == brought
+    assert _without_token(rendered, but=brought) == _without_token(plain)
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_a_switch_turned_off_takes_its_own_away_and_changes_no_other(plain: Rendered, name: str) -> None:
+    values, taken = OFF[name]
+    rendered = render(ONE_MODEL | values)
+    assert set(plain.names) - set(rendered.names) == taken
+    assert _without_token(rendered) == _without_token(plain, but=taken)
+
+
+def test_a_service_account_and_a_token_that_are_there_are_taken_instead_of_made() -> None:
+    given = {"serviceAccount": {"create": False, "name": "mine"}, "rayToken": {"existingSecret": "theirs"}}
+    rendered = render(ONE_MODEL | given)
+    assert ALWAYS - set(rendered.names) == {"ServiceAccount/test-penstock", "Secret/test-penstock-ray-token"}
+    assert rendered.cluster["authOptions"] == {"mode": "token", "secretName": "theirs"}
+    workers = [group["template"]["spec"]["serviceAccountName"] for group in rendered.cluster["workerGroupSpecs"]]
+    assert workers == ["mine", "mine"]
+
+
+def test_the_token_is_long_random_and_where_the_cluster_looks_for_it(plain: Rendered) -> None:
+    secret, other = plain.of("Secret"), render(ONE_MODEL).of("Secret")
+    assert plain.cluster["authOptions"]["secretName"] == secret["metadata"]["name"]
+    assert len(secret["data"]["auth_token"]) > 80
+    assert secret["data"] != other["data"]
+
+
+def test_without_a_model_there_is_a_gateway_and_no_engine() -> None:
+    rendered = render({})
+    assert [group["groupName"] for group in rendered.cluster["workerGroupSpecs"]] == ["gateway"]
+    assert [application["name"] for application in rendered.serve_config["applications"]] == ["gateway"]
+
+
+def test_the_control_store_lives_in_the_head_until_a_redis_is_named(plain: Rendered) -> None:
+    assert "gcsFaultToleranceOptions" not in plain.cluster
+    redis = {"address": "redis:6379", "username": "ray", "password": {"name": "redis", "key": "word"}}
+    rendered = render(ONE_MODEL | {"cluster": {"redis": redis}})
+    assert rendered.cluster["gcsFaultToleranceOptions"] == {
+        "redisAddress": "redis:6379",
+        "redisUsername": {"value": "ray"},
+        "redisPassword": {"valueFrom": {"secretKeyRef": {"name": "redis", "key": "word"}}},
+    }
+
+
+def _without_token(rendered: Rendered, *, but: Collection[str] = ()) -> list[dict[str, Any]]:
+    kept = [thing for thing in rendered.objects if f"{thing['kind']}/{thing['metadata']['name']}" not in but]
+    return [thing | {"data": "(random)"} if thing["kind"] == "Secret" else thing for thing in kept]
