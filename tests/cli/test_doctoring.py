@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from penstock.cli import doctor as command
 from penstock.cli import session
 from penstock.cli.main import main
+from penstock.doctor.cluster import gather as looking
+from penstock.doctor.cluster.facts import ClusterFacts
 from penstock.doctor.facts import Facts
 from support.chat_servers import chat_server
+from support.clusters import cluster
 from support.engines import free_port
 from support.machines import machine
 
@@ -91,3 +95,53 @@ def test_a_session_whose_ray_is_gone_is_a_finding(document: Path, capsys: pytest
     said = " ".join(capsys.readouterr().out.split())
     assert "state cannot be read" in said
     assert "Traceback" not in said
+
+
+@pytest.fixture
+def good_cluster(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """The cluster is another. Gives what it was asked for."""
+    asked: list[tuple[str, str, str]] = []
+
+    def gather(context: str, namespace: str, release: str) -> ClusterFacts:
+        asked.append((context, namespace, release))
+        return cluster() if not release else cluster(release=None, wanted=release)
+
+    monkeypatch.setattr(looking, "gather", gather)
+    return asked
+
+
+def test_a_cluster_that_is_well_ends_with_0(
+    good_cluster: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--context", "prod", "-n", "models"]) == 0
+    assert good_cluster == [("prod", "models", "")]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "chat and small can be asked at" in said
+    assert "Python 3.11" not in said
+
+
+@pytest.mark.usefixtures("good_cluster")
+def test_a_release_that_is_not_there_ends_with_1_also_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--context", "prod", "--release", "other", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert [found["subject"] for found in findings if found["level"] == "problem"] == ["release"]
+
+
+@pytest.mark.parametrize("more", [["-n", "models"], ["--release", "r"], ["--context", "c", "--deep"]])
+def test_options_of_a_cluster_and_of_this_machine_do_not_mix(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", *more]) != 0
+    assert "--context" in capsys.readouterr().err
+
+
+def test_without_the_package_for_kubernetes_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("kubernetes", "penstock.doctor.cluster"))]:
+        monkeypatch.delitem(sys.modules, name)
+    package = sys.modules["penstock.doctor"]
+    monkeypatch.delattr(package, "cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    assert main(["doctor", "--context", "prod"]) != 0
+    assert "penstock[kubernetes]" in capsys.readouterr().err

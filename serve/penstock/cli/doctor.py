@@ -1,4 +1,4 @@
-"""`penstock doctor`: look for what is wrong with the machine and the document, and say what to do."""
+"""`penstock doctor`: look for what is wrong, here or in a cluster, and say what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.doctor.facts import Running, RunningModel
 from penstock.doctor.findings import Finding, Level
 from penstock.doctor.gather import gather
 from penstock.doctor.probes.running import answers, listens
-from penstock.errors import DocumentError, PenstockError
+from penstock.errors import DocumentError, MachineError, PenstockError
 
 _STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red", Level.SKIPPED: "dim"}
 _MARK = {Level.OK: "ok", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM", Level.SKIPPED: "skipped"}
@@ -36,22 +36,63 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask nobody outside; look for weights in the cache only.")
     ] = False,
+    context: Annotated[
+        str | None,
+        typer.Option("--context", help="Look at a release in a Kubernetes cluster instead, by a kubeconfig's context."),
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="With --context: where the release is; else the context's.")
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", help="With --context: the Helm release; else the only one that is there.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look for what is wrong with the machine and the document, and say what to do.
 
-    Without -f and without penstock.yaml it looks at the machine alone. Ends with 1 where it finds a problem.
+    Without -f and without penstock.yaml it looks at the machine alone. With --context it looks at a release in a
+    Kubernetes cluster, and only reads there. Ends with 1 where it finds a problem.
 
     Example: penstock doctor -f penstock.yaml
+
+    Example: penstock doctor --context prod -n models
     """
-    wanted, error = _document(files, sets, model)
-    findings = examine(gather(wanted, document_error=error, running=_running(), offline=offline, deep=deep))
+    if context is not None:
+        if files or sets or model or deep or offline:
+            raise DocumentError(
+                "--context looks at a cluster, where the document is in the release's own values.",
+                remedy="Leave out -f, --set, --model, --deep and --offline, or --context.",
+            )
+        findings = _cluster(context, namespace or "", release or "")
+    elif namespace or release:
+        raise DocumentError(
+            "-n and --release say which release of a cluster is meant, and no cluster is named.",
+            remedy="Name one with --context; kubectl config get-contexts lists them.",
+        )
+    else:
+        wanted, error = _document(files, sets, model)
+        findings = examine(gather(wanted, document_error=error, running=_running(), offline=offline, deep=deep))
     if as_json:
         typer.echo(TypeAdapter(list[Finding]).dump_json(findings, indent=2).decode())
     else:
         _print(findings)
     if has_problem(findings):
         raise typer.Exit(FAILED)
+
+
+def _cluster(context: str, namespace: str, release: str) -> list[Finding]:
+    # Only now: the package is an extra.
+    try:
+        from penstock.doctor.cluster import examine as judge  # noqa: PLC0415
+        from penstock.doctor.cluster import gather as look  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "kubernetes":
+            raise
+        raise MachineError(
+            "Looking at a cluster needs the package kubernetes, which is not installed.",
+            remedy="pip install 'penstock[kubernetes]'",
+        ) from error
+    return judge.examine(look.gather(context, namespace, release))
 
 
 def _document(files: Files, sets: Sets, model: ModelSource) -> tuple[Document | None, DocumentError | None]:
