@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
+from penstock.config import Document
 from support.chart_values import ONE_MODEL
-from support.charts import Rendered, render
+from support.charts import CHART, Rendered, render
 
 ALWAYS = {
     "RayService/test-penstock",
@@ -106,3 +109,19 @@ def test_the_control_store_lives_in_the_head_until_a_redis_is_named(plain: Rende
 def _without_token(rendered: Rendered, *, but: Collection[str] = ()) -> list[dict[str, Any]]:
     kept = [thing for thing in rendered.objects if f"{thing['kind']}/{thing['metadata']['name']}" not in but]
     return [thing | {"data": "(random)"} if thing["kind"] == "Secret" else thing for thing in kept]
+
+
+def test_every_value_of_the_cluster_is_read_by_a_template() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    read = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
+    # The document's sections go to Penstock as they are; `global` is Helm's.
+    own = {key: value for key, value in values.items() if key not in Document.model_fields and key != "global"}
+    assert [path for path in _leaves(own) if not re.search(rf"[.\"]{path.split('.')[-1]}\b", read)] == []
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"

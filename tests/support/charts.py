@@ -48,9 +48,9 @@ class Rendered(NamedTuple):
         return config
 
 
-def render(values: dict[str, Any] | None = None, *options: str, release: str = "test") -> Rendered:
+def render(values: dict[str, Any] | None = None, *options: str, release: str = "test", chart: Path = CHART) -> Rendered:
     """The objects for these values. Raises AssertionError with Helm's words where it refuses."""
-    done = _template(values, options, release)
+    done = _template(values, options, release, chart)
     assert done.returncode == 0, done.stderr
     return Rendered([o for o in yaml.load_all(done.stdout, _Loader) if o])
 
@@ -64,7 +64,7 @@ def example(name: str) -> dict[str, Any]:
 
 def refusal(values: dict[str, Any], *options: str) -> str:
     """What Helm says against these values. Fails where it says nothing."""
-    done = _template(values, options, "test")
+    done = _template(values, options, "test", CHART)
     assert done.returncode != 0, "rendered what should be refused"
     return done.stderr
 
@@ -79,9 +79,9 @@ class _Loader(yaml.CSafeLoader):
 
 
 def _template(
-    values: dict[str, Any] | None, options: tuple[str, ...], release: str
+    values: dict[str, Any] | None, options: tuple[str, ...], release: str, chart: Path
 ) -> subprocess.CompletedProcess[str]:
     known = () if "--api-versions" in options else ("--api-versions", "ray.io/v1/RayService")
-    command = [str(HELM), "template", release, str(CHART), "--namespace", "penstock", "-f", "-", *known, *options]
+    command = [str(HELM), "template", release, str(chart), "--namespace", "penstock", "-f", "-", *known, *options]
     given = yaml.dump(values or {}, Dumper=yaml.CSafeDumper)
     return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60)
