@@ -38,9 +38,14 @@ def _calls(folder: Path) -> list[str]:
 def test_it_builds_the_gateway_and_the_engine_and_prints_their_references(tmp_path: Path) -> None:
     done = _build(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [f"docker.io/penstock/gateway:{__version__}", f"docker.io/penstock/engine:{__version__}-cpu"]
+    assert done.stdout.split() == [
+        f"docker.io/penstock/gateway:{__version__}",
+        f"docker.io/penstock/engine:{__version__}-cpu",
+    ]
     gateway, engine = _calls(tmp_path)
-    assert gateway.startswith(f"image docker.io/penstock/gateway:{__version__} images/gateway/Dockerfile {ROOT} --build-arg ")
+    assert gateway.startswith(
+        f"image docker.io/penstock/gateway:{__version__} images/gateway/Dockerfile {ROOT} --build-arg "
+    )
     assert "--build-arg VARIANT=cpu --target engine" in engine
 
 
