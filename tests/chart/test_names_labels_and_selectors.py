@@ -30,7 +30,7 @@ def test_a_release_named_for_the_chart_does_not_say_it_twice() -> None:
     assert render(ONE_MODEL, release="my-penstock").of("Service")["metadata"]["name"] == "my-penstock"
 
 
-@pytest.mark.parametrize("length", range(39, 54))
+@pytest.mark.parametrize("length", [30, 31, 32, 40, 41, 53])
 def test_long_names_are_cut_where_kubernetes_and_kuberay_allow(length: int) -> None:
     values = ONE_MODEL | {"modelCache": {"type": "persistentVolumeClaim", "download": True}}
     rendered = render(values, release=LONG[:length].removesuffix("-"))

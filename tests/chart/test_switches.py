@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
-import yaml
 
+from penstock.chart import ChartValues
 from penstock.config import Document
+from penstock.config.base import Section
+from penstock.config.keys import key_of, section_inside, without_none
 from support.chart_values import ONE_MODEL
 from support.charts import CHART, Rendered, render
 
@@ -112,16 +114,18 @@ def _without_token(rendered: Rendered, *, but: Collection[str] = ()) -> list[dic
 
 
 def test_every_value_of_the_cluster_is_read_by_a_template() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     read = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
     # The document's sections go to Penstock as they are; `global` is Helm's.
-    own = {key: value for key, value in values.items() if key not in Document.model_fields and key != "global"}
-    assert [path for path in _leaves(own) if not re.search(rf"[.\"]{path.split('.')[-1]}\b", read)] == []
+    own = [path for path in _keys(ChartValues) if path[0] not in (*Document.model_fields, "global")]
+    assert len(own) > 80
+    assert [".".join(path) for path in own if not re.search(rf"[.\"]{path[-1]}\b", read)] == []
 
 
-def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
+def _keys(section: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        key = (*path, key_of(name, field))
+        inside = section_inside(field.annotation)
+        if inside and get_origin(without_none(field.annotation)) is not dict:
+            yield from _keys(inside, key)
         else:
-            yield f"{prefix}{key}"
+            yield key
