@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import orjson
 
@@ -49,6 +50,7 @@ class GatewayApp:
         source_of: makes the source of a model's leases; called once for each model that comes.
         client: connections to engines.
         connections: how many clients are connected, for metrics.
+        account_of: what is known of why a model has no replica, in whole sentences; empty where nothing is.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class GatewayApp:
         *,
         client: EngineClient | None = None,
         connections: Callable[[], int] = lambda: 0,
+        account_of: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.metrics = Metrics()
         self.draining = False
         self._settings = settings
         self._source_of = source_of
+        self._account_of = account_of
         self._client = client or HttpEngineClient(settings.connect_timeout)
         self._relay = Relay(self._client, settings, self.metrics)
         self._catalog = Catalog()
@@ -104,6 +108,7 @@ class GatewayApp:
                     hold_requests=settings.hold.requests,
                     hold_seconds=settings.hold.seconds,
                 ),
+                account=partial(self._account_of, name),
             )
         for name in self._pools.keys() - catalog.models.keys():
             task = asyncio.get_running_loop().create_task(self._pools.pop(name).close())

@@ -16,16 +16,20 @@ from ray import serve
 from penstock import logs
 from penstock.board import Phase, ReplicaReport
 from penstock.board.kv import KvBoard
+from penstock.gateway import ray_shortages
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, derive_catalog
 from penstock.gateway.listener import Listener
 from penstock.gateway.ray_leases import RayLeaseSource
+from penstock.gateway.shortage import Shortages
 from penstock.gateway.spec import DEPLOYMENT, GatewayRoutes, GatewaySpec
 
 ENGINE_DEPLOYMENT = "engine"
 """Name of the deployment within each model's application."""
 LOOK = 1.0
 """Seconds between two looks at the board."""
+LOOK_AT_SHORTAGES = 3.0
+"""Seconds between two looks at what models lack. Only while requests wait for them."""
 STALE = 20.0
 """A replica that has not renewed its report for so long is gone: four heartbeats."""
 
@@ -42,17 +46,28 @@ class GatewayDeployment:
         self._routes = GatewayRoutes()
         self._began = time.time()
         self._board = KvBoard()
-        self._app = GatewayApp(spec.gateway, Catalog(), self._source_of, connections=lambda: self._listener.connections)
+        self._shortages = Shortages()
+        self._app = GatewayApp(
+            spec.gateway,
+            Catalog(),
+            self._source_of,
+            connections=lambda: self._listener.connections,
+            account_of=lambda model: self._shortages.account(model, time.time()),
+        )
         self._listener = Listener(self._app, spec.gateway, shared=True)
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         await self._listener.start()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Serve calls this once before the replica is ready, and whenever the models change."""
         self._routes = GatewayRoutes.model_validate(user_config)
         self._publish(await asyncio.to_thread(self._board.reports))
-        if self._watch is None:
-            self._watch = asyncio.get_running_loop().create_task(self._watch_board(), name="board-watch")
+        if not self._watches:
+            loop = asyncio.get_running_loop()
+            self._watches = [
+                loop.create_task(self._watch_board(), name="board-watch"),
+                loop.create_task(self._watch_shortages(), name="shortages-watch"),
+            ]
 
     def check_health(self) -> None:
         if not self._listener.serving:
@@ -64,8 +79,8 @@ class GatewayDeployment:
             return
         self._app.drain()
         await listener.stop(self._settings.longest_request)
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         await self._app.close()
 
     def _source_of(self, model: str) -> RayLeaseSource:
@@ -77,6 +92,16 @@ class GatewayDeployment:
             # What is known stays when Ray's control store is away for a while.
             with contextlib.suppress(Exception):
                 self._publish(await asyncio.to_thread(self._board.reports))
+
+    async def _watch_shortages(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AT_SHORTAGES)
+            routes, pools = self._routes.models, self._app.pools
+            waiting = {name: routes[name].application for name, pool in pools.items() if pool.held and name in routes}
+            # As above: what is known stays.
+            with contextlib.suppress(Exception):
+                now = time.time()
+                self._shortages.note(await ray_shortages.look(waiting, now) if waiting else {}, now)
 
     def _publish(self, reports: list[ReplicaReport]) -> None:
         now = time.time()

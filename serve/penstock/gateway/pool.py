@@ -15,6 +15,7 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.gateway.errors import BusyError, UnavailableError
@@ -78,11 +79,20 @@ class LeasePool:
         model: the model's name, for messages.
         source: where leases come from.
         settings: bounds.
+        account: what is known of why there is no replica, in whole sentences; empty where nothing is.
     """
 
-    def __init__(self, model: str, source: LeaseSource, settings: PoolSettings | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        source: LeaseSource,
+        settings: PoolSettings | None = None,
+        *,
+        account: Callable[[], str] = lambda: "",
+    ) -> None:
         self.model = model
         self._source = source
+        self._account = account
         self._settings = settings or PoolSettings()
         self._loop = asyncio.get_running_loop()
         self._idle: deque[Lent] = deque()
@@ -114,6 +124,11 @@ class LeasePool:
     def waiting(self) -> int:
         """Requests that wait for a lease."""
         return len(self._waiters)
+
+    @property
+    def held(self) -> int:
+        """Those of them that have waited longer than a moment."""
+        return self._held
 
     async def acquire(self) -> Lent:
         """A lease on a replica that is not known to be broken; `release` it in any case.
@@ -184,7 +199,7 @@ class LeasePool:
             waiter.future.set_exception(
                 BusyError(
                     f"No replica of {self.model!r} is free and {self._held} requests wait for one already, which is as"
-                    " many as gateway.hold.requests allows. Try again later.",
+                    f" many as gateway.hold.requests allows.{self._told()} Try again later.",
                     layer="pool",
                     retry_after=5.0,
                 )
@@ -198,14 +213,19 @@ class LeasePool:
 
     def _expire(self, waiter: _Waiter) -> None:
         if not waiter.future.done():
+            told = self._told()
+            status = "" if told else "; `penstock status` says what its replicas are doing"
             waiter.future.set_exception(
                 UnavailableError(
                     f"No replica of {self.model!r} became free within {self._settings.hold_seconds:g} s"
-                    " (gateway.hold.seconds). Try again later; `penstock status` says what its replicas are doing.",
+                    f" (gateway.hold.seconds).{told} Try again later{status}.",
                     layer="pool",
                     retry_after=10.0,
                 )
             )
+
+    def _told(self) -> str:
+        return f" {said}" if (said := self._account()) else ""
 
     def _leave(self, waiter: _Waiter) -> None:
         if waiter.timer is not None:
