@@ -37,7 +37,6 @@ def test_long_names_are_cut_where_kubernetes_and_kuberay_allow(length: int) -> N
     names = [thing["metadata"]["name"] for thing in rendered.objects]
     assert all(len(name) <= 63 and not name.endswith("-") for name in names)
     assert len(rendered.of("RayService")["metadata"]["name"]) <= 40
-    assert rendered.cluster["authOptions"]["secretName"] == rendered.of("Secret")["metadata"]["name"]
 
 
 def test_a_name_given_in_full_is_taken_as_it_is() -> None:

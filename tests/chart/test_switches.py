@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, get_origin
 
 import pytest
@@ -18,7 +18,6 @@ from support.charts import CHART, Rendered, render
 ALWAYS = {
     "RayService/test-penstock",
     "Service/test-penstock",
-    "Secret/test-penstock-ray-token",
     "ServiceAccount/test-penstock",
     "NetworkPolicy/test-penstock-gateway",
     "NetworkPolicy/test-penstock-engine",
@@ -55,7 +54,7 @@ def plain() -> Rendered:
     return render(ONE_MODEL)
 
 
-def test_the_least_is_one_cluster_its_address_its_token_its_identity_and_its_walls(plain: Rendered) -> None:
+def test_the_least_is_one_cluster_its_address_its_identity_and_its_walls(plain: Rendered) -> None:
     assert set(plain.names) == ALWAYS
 
 
@@ -64,7 +63,7 @@ def test_a_switch_brings_its_own_and_changes_no_other(plain: Rendered, name: str
     values, brought = ON[name]
     rendered = render(ONE_MODEL | values)
     assert set(rendered.names) - set(plain.names) == brought
-    assert _without_token(rendered, but=brought) == _without_token(plain)
+    assert [o for o in rendered.objects if _name(o) not in brought] == plain.objects
 
 
 @pytest.mark.parametrize("name", OFF)
@@ -72,23 +71,20 @@ def test_a_switch_turned_off_takes_its_own_away_and_changes_no_other(plain: Rend
     values, taken = OFF[name]
     rendered = render(ONE_MODEL | values)
     assert set(plain.names) - set(rendered.names) == taken
-    assert _without_token(rendered) == _without_token(plain, but=taken)
+    assert rendered.objects == [o for o in plain.objects if _name(o) not in taken]
 
 
 def test_a_service_account_and_a_token_that_are_there_are_taken_instead_of_made() -> None:
     given = {"serviceAccount": {"create": False, "name": "mine"}, "rayToken": {"existingSecret": "theirs"}}
     rendered = render(ONE_MODEL | given)
-    assert ALWAYS - set(rendered.names) == {"ServiceAccount/test-penstock", "Secret/test-penstock-ray-token"}
+    assert ALWAYS - set(rendered.names) == {"ServiceAccount/test-penstock"}
     assert rendered.cluster["authOptions"] == {"mode": "token", "secretName": "theirs"}
     workers = [group["template"]["spec"]["serviceAccountName"] for group in rendered.cluster["workerGroupSpecs"]]
     assert workers == ["mine", "mine"]
 
 
-def test_the_token_is_long_random_and_where_the_cluster_looks_for_it(plain: Rendered) -> None:
-    secret, other = plain.of("Secret"), render(ONE_MODEL).of("Secret")
-    assert plain.cluster["authOptions"]["secretName"] == secret["metadata"]["name"]
-    assert len(secret["data"]["auth_token"]) > 80
-    assert secret["data"] != other["data"]
+def test_the_token_of_rays_ports_is_kuberays_own_unless_one_is_named(plain: Rendered) -> None:
+    assert plain.cluster["authOptions"] == {"mode": "token"}
 
 
 def test_without_a_model_there_is_a_gateway_and_no_engine() -> None:
@@ -108,9 +104,8 @@ def test_the_control_store_lives_in_the_head_until_a_redis_is_named(plain: Rende
     }
 
 
-def _without_token(rendered: Rendered, *, but: Collection[str] = ()) -> list[dict[str, Any]]:
-    kept = [thing for thing in rendered.objects if f"{thing['kind']}/{thing['metadata']['name']}" not in but]
-    return [thing | {"data": "(random)"} if thing["kind"] == "Secret" else thing for thing in kept]
+def _name(thing: dict[str, Any]) -> str:
+    return f"{thing['kind']}/{thing['metadata']['name']}"
 
 
 def test_every_value_of_the_cluster_is_read_by_a_template() -> None:

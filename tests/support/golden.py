@@ -31,9 +31,7 @@ def _text(rendered: Rendered) -> str:
 
 
 def _steady(thing: dict[str, Any]) -> dict[str, Any]:
-    """Without what differs from run to run, and without the dashboard, which is a file of its own."""
-    if thing["kind"] == "Secret":
-        return {**thing, "data": dict.fromkeys(thing["data"], "(random)")}
+    """Without the dashboard, which is a file of its own."""
     if thing["kind"] == "ConfigMap" and thing["metadata"]["name"].endswith("-dashboard"):
         return {**thing, "data": dict.fromkeys(thing["data"], "(files/dashboards)")}
     return thing

@@ -346,7 +346,8 @@ class RayToken(Section):
     """The token that Ray's own ports ask for."""
 
     existing_secret: str = ""
-    """A Secret with the key auth_token; empty: the chart makes one with a random token, and keeps it."""
+    """A Secret with the key auth_token. Empty: KubeRay makes a random one for each Ray cluster. One of yours must outlive
+    the release: KubeRay still needs it while it tidies up in Redis."""
 
 
 class ChartValues(Document):

@@ -143,10 +143,6 @@ penstock-hardware-{{ .hardware }}{{ if gt (int .gpus) 1 }}-x{{ .gpus }}{{ end }}
 {{- end -}}
 {{- end -}}
 
-{{- define "penstock.rayTokenSecret" -}}
-{{- default (printf "%s-ray-token" (include "penstock.fullname" .)) .Values.rayToken.existingSecret -}}
-{{- end -}}
-
 {{- define "penstock.cacheClaim" -}}
 {{- default (printf "%s-weights" (include "penstock.fullname" .)) .Values.modelCache.existingClaim -}}
 {{- end -}}

@@ -5,7 +5,8 @@ so they are wide and constant; Serve's numbers rule.
 */}}
 
 {{/* As a JSON list of {group, hardware, gpus}. KubeRay takes a group at the end in place, and makes a new cluster for one
-in the middle: so groups that the cluster has keep their order, and new ones come last. */}}
+in the middle and for one that goes: so groups that the cluster has stay where they are as long as there is their
+profile, at the cost of nothing, and new ones come last. */}}
 {{- define "penstock.engineGroups" -}}
 {{- $wanted := dict -}}
 {{- range $name, $model := include "penstock.models" . | fromJson -}}
@@ -14,10 +15,15 @@ in the middle: so groups that the cluster has keep their order, and new ones com
 {{- $group := include "penstock.groupName" (dict "hardware" $hardware "gpus" $gpus) -}}
 {{- $_ := set $wanted $group (dict "group" $group "hardware" $hardware "gpus" $gpus) -}}
 {{- end -}}
+{{- $presets := .Files.Get "files/hardware.yaml" | fromYaml -}}
 {{- $order := list -}}
 {{- $live := lookup "ray.io/v1" "RayService" .Release.Namespace (include "penstock.fullname" .) -}}
 {{- range dig "spec" "rayClusterConfig" "workerGroupSpecs" list ($live | default dict) -}}
-{{- if hasKey $wanted .groupName }}{{ $order = append $order .groupName }}{{ end -}}
+{{- $hardware := dig "template" "metadata" "labels" "penstock.dev/hardware" "" . -}}
+{{- if or (hasKey $.Values.hardware $hardware) (hasKey $presets $hardware) -}}
+{{- $order = append $order .groupName -}}
+{{- $_ := set $wanted .groupName (dict "group" .groupName "hardware" $hardware "gpus" (dig "resources" "GPU" "0" . | int)) -}}
+{{- end -}}
 {{- end -}}
 {{- $groups := list -}}
 {{- range concat $order (keys $wanted | sortAlpha) | uniq -}}
@@ -40,7 +46,8 @@ groupName: {{ .group }}
 minReplicas: 0
 maxReplicas: {{ $engine.maxPods }}
 idleTimeoutSeconds: {{ include "penstock.seconds" $engine.idleTimeout | float64 | ceil | int64 }}
-rayStartParams: {}
+rayStartParams:
+  object-store-memory: {{ include "penstock.objectStore" . }}
 resources:
   CPU: "0"
   {{- with $gpus }}

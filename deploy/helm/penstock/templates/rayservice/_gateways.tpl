@@ -4,7 +4,8 @@
 groupName: gateway
 minReplicas: 1
 maxReplicas: {{ $gateway.maxPods }}
-rayStartParams: {}
+rayStartParams:
+  object-store-memory: {{ include "penstock.objectStore" . }}
 resources:
   CPU: "0"
   penstock-gateway: "1"

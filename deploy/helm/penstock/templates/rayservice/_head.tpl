@@ -6,6 +6,7 @@ rayStartParams:
   num-cpus: "0"
   num-gpus: "0"
   dashboard-host: 0.0.0.0
+  object-store-memory: {{ include "penstock.objectStore" . }}
 template:
   {{- include "penstock.podTemplate" (dict
     "root" . "component" "head" "pods" $head
@@ -21,6 +22,11 @@ template:
     "serviceAccountName" $head.serviceAccountName
     "token" true
   ) | nindent 2 }}
+{{- end -}}
+
+{{/* Bytes of Ray's object store, which nothing uses: tokens go from engine to gateway directly. */}}
+{{- define "penstock.objectStore" -}}
+"134217728"
 {{- end -}}
 
 {{- define "penstock.headProbe" -}}
