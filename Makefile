@@ -43,7 +43,8 @@ test-engine: environment-dev $(DEMO) ## Run the tests with a real vLLM on the CP
 	$(PYTEST) -q --durations=12 -m "engine and not cluster"
 
 .PHONY: e2e
-e2e: environment-dev images-demo ## Test on the cluster that KUBECONFIG names (BUILD=... as images/build says)
+e2e: environment-dev $(DEMO) ## Test on the cluster that KUBECONFIG names (BUILD=... as images/build says)
+	images/build gateway demo test-redis
 	$(PYTEST) -q --durations=12 -m cluster
 
 .PHONY: lint

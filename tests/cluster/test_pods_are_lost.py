@@ -1,0 +1,225 @@
+"""What the loss of a pod costs while requests run: an engine's, a gateway's, the head's with Ray's state in Redis.
+
+Simulators answer, so that what is measured is the system and not a model. What each loss cost is written to
+build/e2e/losses.json; docs/reliability.md holds figures of one run.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from kubernetes import client, config
+
+from penstock import __version__
+from support.chats import Outcome, chatting
+from support.releases import Release, penstock, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+SMALL = {"requests": {"cpu": "50m", "memory": "512Mi"}, "limits": {"memory": "3Gi"}}
+VALUES: dict[str, Any] = {
+    "models": {"pretend": {"engine": "simulator", "replicas": 2, "options": {"tokens_per_second": 20}}},
+    "gateway": {"replicas": 2, "longestRequest": "1m", "hold": {"seconds": "20s"}},
+    # No model here has weights or needs vLLM.
+    "image": {"engine": {"repository": "penstock/gateway", "tag": __version__}},
+    "service": {"type": "NodePort"},
+    "cluster": {
+        "head": {"resources": SMALL},
+        "gateway": {"resources": SMALL},
+        "engine": {"resources": SMALL, "idleTimeout": "10s", "sharedMemory": "512Mi"},
+        "autoscaler": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}},
+        "redis": {"address": "redis:6379"},
+    },
+}
+GPU = "nvidia.com/gpu"
+
+
+@pytest.fixture(scope="module")
+def redis(core: client.CoreV1Api, space: str) -> None:
+    """A Redis in the release's namespace. It outlives the release, which tidies up in it."""
+    labels = {"app": "redis"}
+    security = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    core.create_namespaced_service(
+        space, {"metadata": {"name": "redis"}, "spec": {"selector": labels, "ports": [{"port": 6379}]}}
+    )
+    core.create_namespaced_pod(
+        space,
+        {
+            "metadata": {"name": "redis", "labels": labels},
+            "spec": {
+                "automountServiceAccountToken": False,
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [
+                    {
+                        "name": "redis",
+                        "image": f"docker.io/penstock/test-redis:{__version__}",
+                        "securityContext": security,
+                        "readinessProbe": {"tcpSocket": {"port": 6379}, "periodSeconds": 1},
+                        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+                    }
+                ],
+                "volumes": [{"name": "tmp", "emptyDir": {}}],
+            },
+        },
+    )
+    until(lambda: _ready(core.read_namespaced_pod("redis", space)), limit=60, what="Redis is ready")
+
+
+@pytest.fixture(scope="module")
+def running(redis: None, release: Release) -> Release:
+    """Two gateways, two engines, Ray's state in Redis."""
+    release.apply(VALUES)
+    whole(release)
+    return release
+
+
+def with_models(**models: dict[str, Any]) -> dict[str, Any]:
+    """The values with further simulators, and the profiles that they run on."""
+    made = copy.deepcopy(VALUES)
+    made["hardware"] = {
+        "fake-gpu": {"resources": {GPU: 1}},
+        "moon": {"resources": {GPU: 1}, "nodeSelector": {"place": "moon"}},
+    }
+    made["models"].update({name: {"engine": "simulator", **model} for name, model in models.items()})
+    return made
+
+
+def whole(release: Release) -> None:
+    """Until everything is there."""
+    until(
+        lambda: (
+            sum(_ready(pod) for pod in release.pods("gateway")) == 2
+            and all(_ready(pod) for pod in release.pods("head"))
+            and release.models().get("pretend", {}).get("replicas_ready") == 2
+        ),
+        limit=240,
+        what="two gateways and two engines ready",
+        account=release.account,
+    )
+
+
+def lose(release: Release, component: str) -> tuple[Outcome, dict[str, Any]]:
+    """Kills a pod of a component at once while chats run, until everything is whole again."""
+    with chatting(release.url, "pretend", streams=4, tokens=20, pause=0.2) as chats:
+        until(lambda: chats.whole > 4, limit=60, what="chats run", account=release.account)
+        pods = release.pods(component)
+        victim = pods[0].metadata.uid
+        killed = time.time()
+        release.core.delete_namespaced_pod(pods[0].metadata.name, release.space, grace_period_seconds=0)
+        until(
+            lambda: sum(_ready(pod) for pod in release.pods(component) if pod.metadata.uid != victim) == len(pods),
+            limit=180,
+            what="the pod is replaced",
+            account=release.account,
+        )
+        took = time.time() - killed
+        whole(release)
+        served = chats.whole
+        until(lambda: chats.whole > served + 4, limit=60, what="chats go on", account=release.account)
+    cost = {
+        "whole": chats.whole,
+        "failed": len(chats.failures),
+        "last failure after s": round(max(chats.failed_at, default=killed) - killed, 1),
+        "slowest s": round(chats.slowest, 1),
+        "replaced after s": round(took, 1),
+        "failures": sorted(set(chats.failures))[:5],
+    }
+    _write(component, cost)
+    return chats, cost
+
+
+def test_a_lost_engine_pod_costs_the_streams_on_it_and_no_more(running: Release) -> None:
+    chats, cost = lose(running, "engine")
+    assert len(chats.failures) <= 4, cost
+
+
+def test_a_lost_gateway_pod_costs_the_streams_on_it_and_no_more(running: Release) -> None:
+    chats, cost = lose(running, "gateway")
+    # Its streams are cut, and one more try of each client may still go to its address.
+    assert len(chats.failures) <= 8, cost
+
+
+def test_a_lost_head_pod_costs_no_request_with_its_state_in_redis(running: Release) -> None:
+    engines = {pod.metadata.name for pod in running.pods("engine")}
+    chats, cost = lose(running, "head")
+    assert chats.failures == [], cost
+    assert {pod.metadata.name for pod in running.pods("engine")} == engines
+
+
+@pytest.fixture
+def fake_gpus(core: client.CoreV1Api) -> Iterator[None]:
+    """A node that says it has GPUs."""
+    node = core.list_node().items[0].metadata.name
+    path = "/status/capacity/" + GPU.replace("/", "~1")
+    core.patch_node_status(node, [{"op": "add", "path": path, "value": "4"}])
+    until(lambda: GPU in core.read_node(node).status.allocatable, limit=30, what="the node offers GPUs")
+    yield
+    core.patch_node_status(node, [{"op": "remove", "path": path}])
+
+
+def test_pods_of_a_gpu_profile_ask_for_their_gpus_and_land_and_the_others_stay(
+    running: Release, fake_gpus: None
+) -> None:
+    before = {pod.metadata.uid for pod in running.pods()}
+    running.apply(with_models(big={"hardware": "fake-gpu", "gpus": 2}))
+    running.wait_for("big", limit=180)
+    pod = next(p for p in running.pods("engine") if p.metadata.labels["penstock.dev/hardware"] == "fake-gpu")
+    assert pod.spec.containers[0].resources.limits[GPU] == "2"
+    assert running.ask("big").status_code == 200
+    running.apply(with_models())
+    until(lambda: "big" not in running.models(), limit=60, what="the model is gone", account=running.account)
+    assert before <= {pod.metadata.uid for pod in running.pods()}, "neither coming nor going disturbs the others"
+
+
+def test_a_profile_that_fits_no_node_is_told_by_the_doctor_and_by_the_gateway(running: Release) -> None:
+    running.apply(with_models(far={"hardware": "moon"}))
+    until(lambda: "far" in running.models(), limit=120, what="the gateway knows it", account=running.account)
+
+    answer = running.ask("far")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    message = answer.json()["error"]["message"]
+    assert "moon" in message
+    assert "penstock doctor" in message
+
+    told = penstock("doctor", "--context", _context(), "--namespace", running.space, "--release", running.name)
+    assert told.returncode != 0
+    assert "place=moon" in told.stdout
+    running.apply(with_models())
+    until(lambda: "far" not in running.models(), limit=60, what="the model is gone", account=running.account)
+
+
+def test_an_uninstall_with_redis_leaves_nothing_either(running: Release) -> None:
+    running.uninstall()
+    found = running.custom.list_namespaced_custom_object("ray.io", "v1", running.space, "rayclusters")
+    until(
+        lambda: not running.custom.list_namespaced_custom_object("ray.io", "v1", running.space, "rayclusters")["items"],
+        limit=120,
+        what=f"{[item['metadata']['name'] for item in found['items']]} are gone",
+        account=running.account,
+    )
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(running.url, timeout=2)
+
+
+def _context() -> str:
+    return str(config.list_kube_config_contexts()[1]["name"])
+
+
+def _ready(pod: client.V1Pod) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
+
+
+def _write(component: str, cost: dict[str, Any]) -> None:
+    path = ROOT / "build" / "e2e" / "losses.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    losses = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**losses, component: cost}, indent=2), encoding="utf-8")
