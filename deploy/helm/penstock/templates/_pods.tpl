@@ -134,6 +134,7 @@ seccompProfile: {type: RuntimeDefault}
   "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S" "2"
   "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S" "1"
   "RAY_USAGE_STATS_ENABLED" "0"
+  "RAY_worker_niceness" "0"
   | toJson -}}
 {{- end -}}
 
