@@ -346,8 +346,8 @@ class RayToken(Section):
     """The token that Ray's own ports ask for."""
 
     existing_secret: str = ""
-    """A Secret with the key auth_token. Empty: KubeRay makes a random one for each Ray cluster. One of yours must outlive
-    the release: KubeRay still needs it while it tidies up in Redis."""
+    """A Secret with the key auth_token. Empty: KubeRay makes a random one for each Ray cluster. One of yours must
+    outlive the release: KubeRay still needs it while it tidies up in Redis."""
 
 
 class ChartValues(Document):

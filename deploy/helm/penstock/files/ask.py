@@ -1,23 +1,26 @@
-"""Run by `helm test` in a pod: asks the address for its models, and one that is ready for an answer of each of its kinds."""
+"""Run by `helm test` in a pod: asks the address for its models, and each that is ready for an answer of its kind."""
 
 import json
 import sys
 import urllib.error
 import urllib.request
+from typing import Any
 
 ADDRESS = sys.argv[1]
-CHAT = {"messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 8}
-KINDS = (("/v1/chat/completions", CHAT), ("/v1/embeddings", {"input": "yes"}))
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 8}
+KINDS: tuple[tuple[str, dict[str, Any]], ...] = (("/v1/chat/completions", CHAT), ("/v1/embeddings", {"input": "yes"}))
 
 
-def ask(path, body=None):
+def ask(path: str, body: dict[str, Any] | None = None) -> Any:
+    """The answer's JSON. Raises HTTPError."""
     request = urllib.request.Request(ADDRESS + path, data=None if body is None else json.dumps(body).encode())
     request.add_header("content-type", "application/json")
     with urllib.request.urlopen(request, timeout=120) as response:
         return json.load(response)
 
 
-def answers(model):
+def answers(model: str) -> bool:
+    """Whether it answers on one of its endpoints."""
     refusals = []
     for path, body in KINDS:
         try:
@@ -31,6 +34,7 @@ def answers(model):
     return False
 
 
-models = [model["id"] for model in ask("/v1/models")["data"] if model.get("ready", True)]
-print(f"ready at {ADDRESS}: {', '.join(models) or 'no model'}")
-sys.exit(not all([answers(model) for model in models]))
+ready = [model["id"] for model in ask("/v1/models")["data"] if model.get("ready", True)]
+print(f"ready at {ADDRESS}: {', '.join(ready) or 'no model'}")
+silent = [model for model in ready if not answers(model)]
+sys.exit(bool(silent))
