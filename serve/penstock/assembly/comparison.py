@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from penstock import environment
 from penstock.assembly.status import Status
 from penstock.bench import Target
@@ -39,6 +41,9 @@ class Compared(NamedTuple):
     """The addresses to measure; of each kind the bare one comes first."""
 
     engine: list[Target]
+    """A vLLM of its own, and Penstock."""
+    gateway: list[Target]
+    """Penstock's engine asked directly, and through the gateway: two vLLM processes differ by more than a gateway."""
     simulator: list[Target]
 
 
@@ -76,6 +81,10 @@ async def side_by_side(document: Document, folder: Path, say: Callable[[str], No
             engine=[
                 Target("bare vLLM", bare.url, name, pids={"engine": bare.pids}),
                 Target("Penstock", url, name, pids=roles(name)),
+            ],
+            gateway=[
+                _directly(name, roles(name)["engine"]),
+                Target("through the gateway", url, name, pids=roles(name)),
             ],
             simulator=[
                 Target("bare simulator", bare_simulator.url, SIMULATOR, pids={"engine": bare_simulator.pids}),
@@ -143,6 +152,15 @@ async def _penstock(document: Document, folder: Path) -> AsyncIterator[Callable[
         yield roles
     finally:
         await process.stop(_STOP_GRACE)
+
+
+def _directly(name: str, pids: list[int]) -> Target:
+    """The engine at its own address, with the token that only its processes know."""
+    engine = next(process for process in map(psutil.Process, pids) if environment.ENGINE_TOKEN in process.environ())
+    options = [word for pid in pids for word in psutil.Process(pid).cmdline()]
+    port = options[options.index("--port") + 1]
+    token = engine.environ()[environment.ENGINE_TOKEN]
+    return Target("the engine itself", f"http://{LOOPBACK}:{port}/v1", name, api_key=token, pids={"engine": pids})
 
 
 async def _status(around: dict[str, str]) -> Status:

@@ -78,6 +78,7 @@ def bench(
 async def _compare(document: Document, plans: dict[str, Plan], output: Path, console: Console) -> None:
     async with side_by_side(document, output, console.print) as compared:
         await _measure(compared.engine, plans, "vllm", output, console)
+        await _measure(compared.gateway, plans, "gateway", output, console)
         await _measure(compared.simulator, plans, "simulator", output, console)
 
 
