@@ -28,7 +28,7 @@ def test_by_default_each_pod_has_a_cache_of_its_own_with_a_limit() -> None:
 def test_a_node_s_folder_is_shared_by_its_pods() -> None:
     values = with_changes(BASE, modelCache__type="hostPath", modelCache__path="/data/weights")
     engine = pod(render(values), "hw-cpu")
-    assert engine.volumes["weights"] == {"hostPath": {"path": "/data/weights", "type": "DirectoryOrCreate"}}
+    assert engine.volumes["weights"] == {"hostPath": {"path": "/data/weights", "type": "Directory"}}
 
 
 def test_a_claim_is_made_that_outlives_the_release_or_taken_as_it_is() -> None:

@@ -66,7 +66,7 @@ class HeadPods(Pods):
     """Of the Ray container."""
 
     service_account_name: str = ""
-    """Its service account, which needs the rights of KubeRay's autoscaler. Empty: KubeRay makes one."""
+    """Its service account, which must be there; KubeRay gives it the autoscaler's rights. Empty: KubeRay makes one."""
 
 
 class GatewayPods(Pods):

@@ -177,7 +177,8 @@ class ModelCache(Section):
     the claim can be mounted by many nodes. The restricted Pod Security profile refuses hostPath."""
 
     path: str = "/var/cache/penstock"
-    """Folder of the node, with type hostPath. The user 1000 writes there."""
+    """Folder of the node, with type hostPath. It must be there and belong to user 1000:
+    `install -d -o 1000 /var/cache/penstock`."""
 
     existing_claim: str = ""
     """A claim that is there already; empty: the chart makes one, which outlives the release."""
@@ -192,8 +193,8 @@ class ModelCache(Section):
     """Access modes of the claim."""
 
     download: bool = False
-    """Whether a Job downloads all weights at each install and upgrade, so that the first replica finds them. Needs type
-    persistentVolumeClaim."""
+    """Whether a Job downloads all weights at each install and upgrade, also those of models at zero. It runs beside the
+    engines. Needs type persistentVolumeClaim."""
 
 
 class Secrets(Section):

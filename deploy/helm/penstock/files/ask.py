@@ -1,4 +1,7 @@
-"""Run by `helm test` in a pod: asks the address for its models, and each that is ready for an answer of its kind."""
+"""Run by `helm test` in a pod: asks every model that is ready for an answer of its kind.
+
+Arguments: the address, and the models that must be ready.
+"""
 
 import json
 import sys
@@ -6,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-ADDRESS = sys.argv[1]
+ADDRESS, *EXPECTED = sys.argv[1:]
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 8}
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (("/v1/chat/completions", CHAT), ("/v1/embeddings", {"input": "yes"}))
 
@@ -36,5 +39,8 @@ def answers(model: str) -> bool:
 
 ready = [model["id"] for model in ask("/v1/models")["data"] if model.get("ready", True)]
 print(f"ready at {ADDRESS}: {', '.join(ready) or 'no model'}")
+missing = [model for model in EXPECTED if model not in ready]
+for model in missing:
+    print(f"FAIL  {model} is not ready")
 silent = [model for model in ready if not answers(model)]
-sys.exit(bool(silent))
+sys.exit(bool(missing or silent))

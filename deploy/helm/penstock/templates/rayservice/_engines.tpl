@@ -68,7 +68,7 @@ template:
     "readiness" (merge (include "penstock.rayletProbe" .root | fromYaml) (dict "failureThreshold" 3))
     "liveness" (merge (include "penstock.rayletProbe" .root | fromYaml) (dict "failureThreshold" 24))
     "labels" (dict "penstock.dev/hardware" .hardware)
-    "annotations" (include "penstock.stays" .root | fromYaml)
+    "annotations" (merge (include "penstock.stays" .root | fromYaml) (dict "penstock.dev/checksum" (toJson (list $engine.maxPods (list $engine.tolerations ($profile.tolerations | default list))) | sha256sum | trunc 16)))
     "nodeSelector" ($profile.nodeSelector | default dict)
     "tolerations" ($profile.tolerations | default list)
     "serviceAccountName" (include "penstock.serviceAccountName" .root)
@@ -121,7 +121,7 @@ template:
 {{- $cache := .Values.modelCache -}}
 {{- $volume := dict "emptyDir" (dict "sizeLimit" (toString $cache.size)) -}}
 {{- if eq $cache.type "hostPath" -}}
-{{- $volume = dict "hostPath" (dict "path" $cache.path "type" "DirectoryOrCreate") -}}
+{{- $volume = dict "hostPath" (dict "path" $cache.path "type" "Directory") -}}
 {{- else if eq $cache.type "persistentVolumeClaim" -}}
 {{- $volume = dict "persistentVolumeClaim" (dict "claimName" (include "penstock.cacheClaim" .)) -}}
 {{- end -}}

@@ -19,7 +19,7 @@ template:
     "startup" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (dict "httpGet" (dict "path" "/readyz" "port" "http") "periodSeconds" 2 "timeoutSeconds" 2 "failureThreshold" 2)
     "liveness" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 24))
-    "annotations" (include "penstock.stays" . | fromYaml)
+    "annotations" (merge (include "penstock.stays" . | fromYaml) (dict "penstock.dev/checksum" (toJson (list $gateway.maxPods $gateway.tolerations) | sha256sum | trunc 16)))
     "serviceAccountName" (include "penstock.serviceAccountName" .)
   ) | nindent 2 }}
 {{- end -}}

@@ -18,7 +18,7 @@ template:
     "startup" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 3))
     "liveness" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 24))
-    "annotations" (include "penstock.stays" . | fromYaml)
+    "annotations" (merge (include "penstock.stays" . | fromYaml) (dict "penstock.dev/checksum" (toJson $head.tolerations | sha256sum | trunc 16)))
     "serviceAccountName" $head.serviceAccountName
     "token" true
   ) | nindent 2 }}
@@ -35,7 +35,8 @@ periodSeconds: 5
 timeoutSeconds: 5
 {{- end -}}
 
-{{/* Nodes are not emptied of pods whose loss costs requests. */}}
+{{/* Nodes are not emptied of pods whose loss costs requests. Beside these, pods carry a checksum of what KubeRay would not
+look at when it changes: tolerations, and the limits of a group. */}}
 {{- define "penstock.stays" -}}
 cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
 karpenter.sh/do-not-disrupt: "true"

@@ -32,7 +32,8 @@ spec:
     seccompProfile: {type: RuntimeDefault}
   containers:
     - name: pull
-      image: {{ include "penstock.engineImage" (dict "root" . "hardware" "cpu") }}
+      {{- $group := include "penstock.engineGroups" . | fromJsonArray | first | default dict }}
+      image: {{ include "penstock.engineImage" (dict "root" . "hardware" ($group.hardware | default "cpu")) }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       command: [penstock, pull, -f, /etc/penstock/penstock.json]
       securityContext:
