@@ -53,7 +53,7 @@ def other_kinds(core: client.CoreV1Api) -> Iterator[None]:
     for definition in missing:
         definitions.create_custom_resource_definition(definition)
     names = [definition["metadata"]["name"] for definition in missing]
-    until(lambda: all(_is_established(definitions, name) for name in names), limit=30, what="kinds are known")
+    until(lambda: all(_is_established(definitions, name) for name in names), limit=120, what="kinds are known")
     yield
     for name in names:
         definitions.delete_custom_resource_definition(name)

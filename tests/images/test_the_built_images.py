@@ -14,7 +14,7 @@ from penstock import __version__
 from support.pods import Run
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 
 def _python(source: str) -> list[str]:

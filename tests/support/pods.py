@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kubernetes import client, config, watch
+from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 Run = Callable[[str, list[str]], str]
@@ -43,7 +43,7 @@ def namespace(core: client.CoreV1Api, *, limit: int = 120) -> Iterator[str]:
             time.sleep(0.5)
 
 
-def output_of(core: client.CoreV1Api, space: str, image: str, command: list[str], *, limit: int = 240) -> str:
+def output_of(core: client.CoreV1Api, space: str, image: str, command: list[str], *, limit: int = 480) -> str:
     """What a command prints in a pod of this image, whose root is read-only but for /tmp, the home folder and /dev/shm.
 
     Raises:
@@ -69,11 +69,12 @@ def _has_ended(pod: client.V1Pod) -> bool:
 
 def _wait(listing: Any, holds: Any, name: str, limit: int, **place: str) -> Any:
     """The object of this name, as soon as something holds for it."""
-    follow = watch.Watch()
-    for event in follow.stream(listing, field_selector=f"metadata.name={name}", timeout_seconds=limit, **place):
-        if holds(event["object"]):
-            follow.stop()
-            return event["object"]
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        for item in listing(field_selector=f"metadata.name={name}", **place).items:
+            if holds(item):
+                return item
+        time.sleep(0.5)
     raise TimeoutError(f"{name} was not as wanted after {limit} s")
 
 

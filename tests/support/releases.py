@@ -49,14 +49,21 @@ class Release:
 
     def uninstall(self) -> None:
         """`helm uninstall`, and wait until no pod of it is left."""
-        self.helm("uninstall", self.name, "--wait", "--timeout", "3m", limit=200)
-        until(lambda: not self.pods(), limit=180, what="pods are gone", account=self.account)
+        self.helm("uninstall", self.name, "--wait", "--timeout", "6m", limit=400)
+        until(lambda: not self.pods(), limit=300, what="pods are gone", account=self.account)
 
     def helm(self, *arguments: str, given: str = "", limit: float = 120) -> str:
         """What Helm prints. Fails with its words where it refuses."""
         command = [str(HELM), *arguments, "--namespace", self.space]
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=limit)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}\n{self.account()}"
+        return done.stdout
+
+    def kubectl(self, *arguments: str, given: str = "", limit: float = 60) -> str:
+        """What kubectl prints of this namespace. Fails with its words."""
+        command = ["kubectl", "--namespace", self.space, *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=limit)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     # What is there
@@ -133,7 +140,7 @@ class Release:
             yield f"{event.involved_object.kind}/{event.involved_object.name} {event.reason}: {event.message}"
         for pod in self.pods():
             yield f"--- {pod.metadata.name}: {pod.status.phase}"
-            for container in pod.status.container_statuses or []:
+            for container in [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]:
                 told = f"ready={container.ready} restarts={container.restart_count} {_state(container)}"
                 yield f"{container.name}: {told}"
                 yield self._log(pod.metadata.name, container.name)
@@ -144,12 +151,9 @@ class Release:
         except ApiException as error:
             return f"no log: {error.reason}"
 
-    def run_in(self, pod: str, *command: str, limit: float = 60) -> str:
+    def run_in(self, pod: str, *command: str, limit: float = 180) -> str:
         """What a command prints in the Ray container of a pod."""
-        whole = ["kubectl", "-n", self.space, "exec", pod, "-c", "ray", "--", *command]
-        done = subprocess.run(whole, capture_output=True, text=True, check=False, timeout=limit)
-        assert done.returncode == 0, f"{' '.join(whole)}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        return self.kubectl("exec", pod, "--container", "ray", "--", *command, limit=limit)
 
 
 def _state(status: client.V1ContainerStatus) -> str:
