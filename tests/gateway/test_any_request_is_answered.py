@@ -19,7 +19,7 @@ PER_CASE = 10
 """Requests a case: 2 tests of 125 cases of 10 requests are 2,500."""
 
 SETTINGS = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
-LIMITS = {"headerTimeout": 0.5, "bodyTimeout": 0.5, "maxBodyBytes": "64Ki"}
+LIMITS = {"headerTimeout": 30, "bodyTimeout": 30, "maxBodyBytes": "64Ki"}
 
 methods = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE"])
 visible = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#")

@@ -201,10 +201,10 @@ async def test_a_share_of_requests_fails_the_same_way_each_time():
 
 
 async def test_one_more_than_the_places_waits_its_turn():
-    engine, app = simulator(max_num_seqs=1, time_to_first_token=0.05)
+    engine, app = simulator(max_num_seqs=1, time_to_first_token=0.5)
     async with client_of(app) as client:
         asked = [asyncio.ensure_future(client.post("/v1/chat/completions", json=SAID)) for _ in range(3)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (engine.metrics.running, engine.metrics.waiting) != (1, 2):  # noqa: ASYNC110  # the app has no event for it
                 await asyncio.sleep(0)
         assert (await client.get("/load")).json() == {"server_load": 3}
@@ -215,7 +215,7 @@ async def test_one_more_than_the_places_waits_its_turn():
 async def test_the_pace_is_kept():
     started = asyncio.get_running_loop().time()
     await ask("/v1/chat/completions", {**SAID, "max_tokens": 11}, time_to_first_token=0.1, tokens_per_second=100)
-    assert 0.2 <= asyncio.get_running_loop().time() - started < 2
+    assert 0.2 <= asyncio.get_running_loop().time() - started < 30
 
 
 async def test_metrics_count_what_was_said():

@@ -48,7 +48,7 @@ def gauge(server: SimulatorServer, name: str) -> float:
     return float(line.split()[-1])
 
 
-def wait_for(condition: Callable[[], bool], *, limit: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], *, limit: float = 90) -> None:
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "the condition did not come true in time"
@@ -80,7 +80,7 @@ def test_the_openai_sdk_streams_from_it(start: Start):
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_hangs_up_frees_its_place(start: Start, stream: bool):
     server = start({"tokens_per_second": 10})
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=None) as client:
         asked = asyncio.ensure_future(
             client.post("/v1/chat/completions", json={**SAID, "max_tokens": 5000, "stream": stream})
         )
@@ -93,7 +93,7 @@ async def test_a_client_that_hangs_up_frees_its_place(start: Start, stream: bool
 
 async def test_a_client_that_hangs_up_while_queued_leaves_the_queue(start: Start):
     server = start({"tokens_per_second": 10, "max_num_seqs": 1})
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=None) as client:
         body = {**SAID, "max_tokens": 5000, "stream": True}
         asked = [asyncio.ensure_future(client.post("/v1/chat/completions", json=body)) for _ in range(2)]
         await asyncio.to_thread(wait_for, lambda: gauge(server, "num_requests_waiting") == 1)
@@ -110,7 +110,7 @@ def test_it_crashes_after_as_many_requests_as_asked(start: Start):
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         httpx.post(f"{server.url}/v1/chat/completions", json=SAID)
     assert server.process is not None
-    assert server.process.wait(5) == 70
+    assert server.process.wait(90) == 70
     assert "simulated crash" in server.log_end()
 
 
@@ -139,20 +139,22 @@ def test_a_stop_while_starting_ends_with_0(start: Start):
 
 
 async def test_a_stop_lets_streams_finish_within_its_limit(start: Start):
-    server = start({"tokens_per_second": 20}, arguments=["--shutdown-timeout", "20"])
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    server = start({"tokens_per_second": 20}, arguments=["--shutdown-timeout", "60"])
+    async with httpx.AsyncClient(base_url=server.url, timeout=None) as client:
         body = {**SAID, "max_tokens": 20, "stream": True}
-        asked = asyncio.ensure_future(client.post("/v1/chat/completions", json=body))
-        await asyncio.to_thread(wait_for, lambda: gauge(server, "num_requests_running") == 1)
         assert server.process is not None
-        server.process.send_signal(signal.SIGTERM)
-        assert (await asked).text.endswith("data: [DONE]\n\n")
-    assert await asyncio.to_thread(server.process.wait, 10) == 0
+        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            lines = answer.aiter_lines()
+            await anext(lines)
+            server.process.send_signal(signal.SIGTERM)
+            rest = [line async for line in lines]
+        assert rest[-2:] == ["data: [DONE]", ""]
+    assert await asyncio.to_thread(server.process.wait, 90) == 0
 
 
 async def test_a_stop_cuts_streams_that_go_on_past_its_limit(start: Start):
     server = start({"tokens_per_second": 2}, arguments=["--shutdown-timeout", "1"])
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=None) as client:
         body = {**SAID, "max_tokens": 1000, "stream": True}
         asked = asyncio.ensure_future(client.post("/v1/chat/completions", json=body))
         await asyncio.to_thread(wait_for, lambda: gauge(server, "num_requests_running") == 1)
@@ -160,7 +162,7 @@ async def test_a_stop_cuts_streams_that_go_on_past_its_limit(start: Start):
         server.process.send_signal(signal.SIGTERM)
         with pytest.raises(httpx.RemoteProtocolError):
             await asked
-    assert await asyncio.to_thread(server.process.wait, 10) == 0
+    assert await asyncio.to_thread(server.process.wait, 90) == 0
     assert "Traceback" not in server.log_end()
 
 
@@ -175,7 +177,7 @@ def test_a_port_that_is_taken_is_named(start: Start):
         port = listener.getsockname()[1]
         server = start(port=port, healthy=False)
         assert server.process is not None
-        assert server.process.wait(20) == 1
+        assert server.process.wait(90) == 1
     assert f"cannot listen on 127.0.0.1 port {port}" in server.log_end()
 
 
@@ -194,5 +196,5 @@ def test_a_test_run_that_is_killed_leaves_no_server(tmp_path: Path):
     with run.stdin, run.stdout:
         server = psutil.Process(int(run.stdout.readline()))
         run.kill()
-        run.wait(10)
-        server.wait(10)
+        run.wait(90)
+        server.wait(90)

@@ -17,7 +17,7 @@ from penstock.gateway.leases import Lease, Replica, StaticSource
 from penstock.gateway.listener import Listener
 
 TOKEN = "engine-token"
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds that anything in these tests may take."""
 
 
