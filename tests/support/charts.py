@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,17 @@ class _Loader(yaml.CSafeLoader):
 def _template(
     values: dict[str, Any] | None, options: tuple[str, ...], release: str, chart: Path
 ) -> subprocess.CompletedProcess[str]:
+    given = yaml.dump(values or {}, Dumper=yaml.CSafeDumper)
+    return templated(given, options, release) if chart == CHART else _helm(given, options, release, chart)
+
+
+@functools.cache
+def templated(given: str, options: tuple[str, ...], release: str) -> subprocess.CompletedProcess[str]:
+    """What Helm made of these values and the chart, which no test changes. `cache_clear` has it made anew."""
+    return _helm(given, options, release, CHART)
+
+
+def _helm(given: str, options: tuple[str, ...], release: str, chart: Path) -> subprocess.CompletedProcess[str]:
     known = () if "--api-versions" in options else ("--api-versions", "ray.io/v1/RayService")
     command = [str(HELM), "template", release, str(chart), "--namespace", "penstock", "-f", "-", *known, *options]
-    given = yaml.dump(values or {}, Dumper=yaml.CSafeDumper)
-    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=180)

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -93,11 +94,19 @@ def embedding_model() -> Path:
     return Path(get_model_path())
 
 
+PORTS = range(20_000, 30_000)
+"""Below those that a system lends to connections, above those of Ray's workers, below those of Kubernetes' nodes: what
+was free a moment ago is most likely still free when a server has started."""
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    # Hypothesis makes the common random numbers the same in every test.
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"100 ports of 127.0.0.1 between {PORTS.start} and {PORTS.stop} are all taken")
 
 
 class ServerProcess:
@@ -158,7 +167,7 @@ class ServerProcess:
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as response:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=20) as response:
                 return bool(response.status == 200)
         except (OSError, urllib.error.URLError):
             return False
@@ -178,7 +187,7 @@ class ServerProcess:
         # The group outlives its first process when a worker of vLLM hangs; its number is only free once all are gone.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
     def __enter__(self) -> Self:
         try:
