@@ -45,13 +45,15 @@ def test_this_process_uses_time() -> None:
 
 @pytest.mark.integration
 def test_children_are_counted_with_their_parent() -> None:
-    spin = "import time\nwhile time.process_time() < 0.3: pass\nprint('spun', flush=True)\ninput()"
+    spin = "import time\ninput()\nwhile time.process_time() < 0.3: pass\nprint('spun', flush=True)\ninput()"
     starter = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {spin!r}])"
     process = subprocess.Popen([sys.executable, "-c", starter], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     with process:
         meter = CpuMeter({"parent": [process.pid]})
+        process.stdin.write(b"\n")
+        process.stdin.flush()
         assert process.stdout.readline() == b"spun\n"
         used = meter.elapsed()["parent"]
         process.communicate(b"\n")

@@ -223,7 +223,7 @@ async def test_every_failure_is_counted_by_its_kind_and_the_stream_goes_on(answe
         await (answer if count % 2 else paced())(body, writer)
 
     async with serving(now_and_then) as server:
-        plan = Plan(max_tokens=2, least_requests=6, timeout=0.5)
+        plan = Plan(max_tokens=2, least_requests=6, timeout=2.0)
         slot = await run_slot(Target("demo", server.address, "demo"), plan, 1, 0)
     assert slot.errors == {kind: 3}
     assert slot.requests == 6
@@ -244,7 +244,7 @@ async def test_targets_need_names_of_their_own(names: list[str]) -> None:
 
 
 async def test_a_cancelled_run_leaves_no_connection() -> None:
-    async with serving(silence) as server, asyncio.timeout(10):
+    async with serving(silence) as server, asyncio.timeout(60):
         run = asyncio.create_task(run_slot(Target("demo", server.address, "demo"), Plan(), 1, 0))
         await server.answered.wait()
         run.cancel()
@@ -279,4 +279,4 @@ async def test_the_client_costs_little() -> None:
         used = time.process_time() - begin
     # The server of this test is in the figure, too.
     assert slot.errors == {}
-    assert used / slot.tokens < 0.001
+    assert used / slot.tokens < 0.003

@@ -215,12 +215,12 @@ class _Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def shows(self, text: str, *, within: float = 30) -> None:
+    def shows(self, text: str, *, within: float = 90) -> None:
         """Wait until a text was shown since the last such wait."""
         self._until(lambda: text in self.screen, text, within)
         self.screen = self.screen[self.screen.index(text) + len(text) :]
 
-    def ends(self, *, within: float = 30) -> int:
+    def ends(self, *, within: float = 90) -> int:
         self._until(lambda: self.process.poll() is not None, "the end", within)
         return int(self.process.returncode)
 
@@ -232,7 +232,7 @@ class _Terminal:
                 try:
                     self.screen += os.read(self._ours, 65536).decode(errors="replace")
                 except OSError:  # the other side is closed
-                    self.process.wait(5)
+                    self.process.wait(60)
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -285,7 +285,7 @@ def test_ctrl_c_stops_an_answer_at_the_server_and_not_the_conversation(server: C
     terminal.shows("Well, ")
     terminal.type("\x03")
     terminal.shows("stopped")
-    assert server.hung_up.wait(10)
+    assert server.hung_up.wait(60)
     server.script = [event("Yes."), DONE]
     terminal.shows("> ")
     terminal.type("\x03")

@@ -98,10 +98,10 @@ def test_ctrl_c_stops_and_the_next_pull_goes_on_where_it_stopped(document: str, 
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
     )
     try:
-        assert fault.paused.wait(30)
+        assert fault.paused.wait(120)
         _until_bytes_are_kept(Path(document).parent / "cache")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()
@@ -116,7 +116,7 @@ def test_ctrl_c_stops_and_the_next_pull_goes_on_where_it_stopped(document: str, 
 
 
 def _until_bytes_are_kept(cache: Path) -> None:
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 120
     while time.monotonic() < limit:
         if any(path.is_file() and path.stat().st_size > 2**20 for path in cache.rglob("*")):
             return

@@ -76,7 +76,7 @@ def test_the_settings_on_the_page_are_understood():
 
 def test_the_module_prints_the_page():
     done = subprocess.run(
-        [sys.executable, "-m", "penstock.config.reference"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "penstock.config.reference"], capture_output=True, text=True, check=True, timeout=180
     )
     assert done.stdout == markdown()
 

@@ -64,7 +64,7 @@ def test_the_command_makes_it_and_links_the_embedding_model(tmp_path: Path, monk
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
     command = [sys.executable, "-m", "penstock.demo", str(tmp_path / "taken")]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert refused.returncode == 1
     assert "would be overwritten" in " ".join(refused.stderr.split())
     assert "Traceback" not in refused.stderr

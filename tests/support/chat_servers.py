@@ -21,7 +21,7 @@ UNTIL_HUNG_UP = b"until hung up"
 """Stands in a script for comments that are sent until the client is gone."""
 CUT = b"cut"
 """Stands in a script for a connection that ends in the middle."""
-_LIMIT = 30.0
+_LIMIT = 120.0
 
 
 def event(text: str = "", *, finish: str | None = None, **delta: str) -> bytes:

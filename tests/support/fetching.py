@@ -75,7 +75,7 @@ class FetchProcess:
         for line in self._process.stdout:
             self.lines.append(line.strip())
 
-    def said(self, word: str, *, within: float = 30) -> str:
+    def said(self, word: str, *, within: float = 120) -> str:
         """The rest of the first line that begins with a word, once there is one."""
         limit = time.monotonic() + within
         while time.monotonic() < limit:

@@ -66,7 +66,7 @@ def test_a_disk_that_fills_up_meanwhile_is_an_error_that_names_it(hub, tmp_path)
     fault = hub.fail(WEIGHTS, pause_after=2**20)
     with FetchProcess("hf://acme/tiny", settings_for(hub, tmp_path / "cache"), before=before,
                       filler=str(tmp_path / "filler")) as process:  # fmt: skip
-        assert fault.paused.wait(20)
+        assert fault.paused.wait(90)
         process.said("filled")
         fault.go_on.set()
         message = json.loads(process.said("error"))

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Please install grpcio-status:ImportWarning"),
 ]
 
-QUICK = Patience(attempts=2, first_wait=0.01, longest_wait=0.05, connect=2, silence=5)
+QUICK = Patience(attempts=2, first_wait=0.01, longest_wait=0.05, connect=20, silence=20)
 MODEL = tiny_model(megabytes=2, shards=2)
 SHARD = "model-0-of-2.safetensors"
 
