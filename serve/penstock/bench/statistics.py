@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -54,10 +54,12 @@ def median_interval(values: Sequence[float], coverage: float = 0.95) -> Interval
         return Interval(math.nan, math.nan, 0.0)
     ordered = sorted(values)
     count = len(ordered)
-    rank = 0
-    while rank + 1 <= (count - 1) // 2 and _coverage(count, rank + 1) >= coverage:
-        rank += 1
-    return Interval(ordered[rank], ordered[count - 1 - rank], _coverage(count, rank))
+    rank, covered = 0, 0.0
+    for place, share in enumerate(_coverages(count)):
+        if place and (share < coverage or place > (count - 1) // 2):
+            break
+        rank, covered = place, share
+    return Interval(ordered[rank], ordered[count - 1 - rank], covered)
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -65,8 +67,11 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(median(values), median_interval(values), len(values))
 
 
-def _coverage(count: int, rank: int) -> float:
-    """Probability that the median lies between the values of `rank` from below and from above (0 is the least)."""
-    outside = sum(math.comb(count, below) for below in range(rank + 1))
-    # Integers divide exactly to the nearest float, where 0.5 ** count would underflow for many values.
-    return max(0.0, 1.0 - 2 * outside / (1 << count))
+def _coverages(count: int) -> Iterator[float]:
+    """Probabilities that the median lies between the values of rank 0 (the least and the greatest), 1, 2, ..."""
+    ways, outside = 1, 0
+    for below in range(count + 1):
+        outside += ways
+        # Integers divide exactly to the nearest float, where 0.5 ** count would underflow for many values.
+        yield max(0.0, 1.0 - 2 * outside / (1 << count))
+        ways = ways * (count - below) // (below + 1)
