@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.started import Penstock, until
+from support.started import Penstock, still_there, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -44,7 +44,7 @@ def test_a_signal_while_ray_starts_stops_everything(tmp_path: Path) -> None:
     penstock = Penstock(tmp_path / "p", SLOW_START)
     penstock.start()
     try:
-        until(lambda: any("gcs_server" in _command(p) for p in penstock.remember()), limit=120, what="Ray's start")
+        until(lambda: any("gcs_server" in _command(p) for p in penstock.remember()), limit=240, what="Ray's start")
     finally:
         status = penstock.stop()
     assert status in (0, 130)
@@ -57,7 +57,7 @@ def test_a_kill_of_up_itself_leaves_nothing(tmp_path: Path) -> None:
     try:
         engine = until(lambda: _engine_of(penstock), limit=240, what="an engine process")
         penstock.process.kill()
-        until(lambda: not any(process.is_running() for process in engine), limit=60, what="the engine's end")
+        until(lambda: not still_there(engine), limit=120, what="the engine's end")
     finally:
         penstock.stop(signal.SIGKILL)
 
@@ -67,8 +67,8 @@ def test_down_stops_it_from_elsewhere(tmp_path: Path) -> None:
         penstock.remember()
         done = penstock.command("down")
         assert done.returncode == 0, done.stderr
-        assert penstock.process.wait(10) == 0
-        assert penstock.left() == []
+        assert penstock.process.wait(60) == 0
+        until(lambda: not penstock.left(), limit=120, what="the end of its processes")
         again = penstock.command("down")
         assert again.returncode == 4
         assert "penstock up" in again.stderr
@@ -80,7 +80,11 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", penstock.port))
         holder.listen()
         penstock.start()
-        assert penstock.process.wait(60) == 3
+        try:
+            status = penstock.process.wait(240)
+        finally:
+            penstock.stop()
+    assert status == 3
     assert str(penstock.port) in penstock.said()
     assert f"process {psutil.Process().pid}" in penstock.said()
     assert "--set gateway.port=" in penstock.said()

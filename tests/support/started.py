@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -129,7 +129,7 @@ class Penstock:
 
     def left(self) -> list[psutil.Process]:
         """Processes of it that are still there."""
-        return [process for process in self._family if process.is_running() and _status(process) != "zombie"]
+        return still_there(self._family)
 
     def _kill_rest(self) -> None:
         if self.process.poll() is None:
@@ -160,6 +160,11 @@ class Penstock:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def still_there(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended; one that only waits for its parent to hear of its end has."""
+    return [process for process in processes if process.is_running() and _status(process) != "zombie"]
 
 
 def _status(process: psutil.Process) -> str:
