@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections.abc import Iterator
 
 import aiohttp
@@ -31,13 +32,19 @@ def running_penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penst
             "sim": {
                 "engine": "simulator",
                 "replicas": {"min": 1, "max": 1, "limit": 2 * CROWD},
-                "options": {**options, "tokens_per_second": 0.6, "output_tokens": 60},
+                "options": {**options, "tokens_per_second": 0.6, "output_tokens": 25},
             },
             "quick": {"engine": "simulator", "options": {"time_to_first_token": 0, "tokens_per_second": 0}},
         }
     }
-    with Penstock(tmp_path_factory.mktemp("penstock"), document) as running:
-        yield running
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Two sockets a stream in the gateway, one in the engine and one here: all of them inherit the limit.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8 * CROWD)), hard))
+    try:
+        with Penstock(tmp_path_factory.mktemp("penstock"), document) as running:
+            yield running
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _gateway(penstock: Penstock) -> psutil.Process:
@@ -46,7 +53,7 @@ def _gateway(penstock: Penstock) -> psutil.Process:
 
 
 async def test_a_thousand_streams_at_once_end_whole(running_penstock: Penstock) -> None:
-    streams = Streams(running_penstock.url, "sim", max_tokens=60)
+    streams = Streams(running_penstock.url, "sim", max_tokens=25)
     most = 0
 
     async def watch() -> None:
