@@ -19,7 +19,7 @@ from support.engines import free_port
 
 T = TypeVar("T")
 START_LIMIT = 900.0
-LEFTOVER_LIMIT = 300
+LEFTOVER_LIMIT = 240.0
 CPU_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
 CPU_OPTIONS = {"max_model_len": 1024, "enforce_eager": True}
 
