@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from penstock.chart.monitoring import Monitoring
+from penstock.chart.network import HttpRoute, Ingress, NetworkPolicy, Service
 from penstock.chart.pods import EnginePods, GatewayPods, HeadPods, Resources
 from penstock.config import Document
 from penstock.config.base import Section
 from penstock.config.hardware import Quantity
-from penstock.config.units import Duration, Port
 
 
 class GatewayImage(Section):
@@ -111,64 +112,6 @@ class Cluster(Section):
     """Fault tolerance of the control store."""
 
 
-class Service(Section):
-    """The address inside the cluster. It selects the gateway pods; Ray is not on the way."""
-
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """Kubernetes type of Service."""
-
-    port: Port = 8000
-    """Port of the Service."""
-
-    node_port: Port | None = None
-    """Port of the nodes, with type NodePort or LoadBalancer."""
-
-    labels: dict[str, str] = Field(default_factory=dict)
-    """More labels."""
-
-    annotations: dict[str, str] = Field(default_factory=dict)
-    """More annotations."""
-
-
-class Ingress(Section):
-    """An Ingress to the Service. Switch response buffering off and set time limits of at least
-    `gateway.longestRequest` in its annotations, in the words of the controller at hand."""
-
-    enabled: bool = False
-    """Whether there is one."""
-
-    class_name: str = ""
-    """Ingress class."""
-
-    hosts: list[str] = Field(default_factory=list)
-    """Host names."""
-
-    path: str = "/"
-    """Path prefix."""
-
-    tls: list[dict[str, Any]] = Field(default_factory=list)
-    """Kubernetes' `tls`."""
-
-    annotations: dict[str, str] = Field(default_factory=dict)
-    """Annotations."""
-
-
-class HttpRoute(Section):
-    """A route of the Gateway API to the Service."""
-
-    enabled: bool = False
-    """Whether there is one."""
-
-    parent_refs: list[dict[str, Any]] = Field(default_factory=list)
-    """The Gateways it belongs to."""
-
-    hostnames: list[str] = Field(default_factory=list)
-    """Host names."""
-
-    annotations: dict[str, str] = Field(default_factory=dict)
-    """Annotations."""
-
-
 class ModelCache(Section):
     """Where downloaded weights are kept: mounted at `weights.cache` in every engine pod."""
 
@@ -211,47 +154,6 @@ class Secrets(Section):
     """A file of Google credentials. An identity of the service account is better."""
 
 
-class Peer(Section):
-    """Pods that may reach a port."""
-
-    namespace_selector: dict[str, Any] = Field(default_factory=dict)
-    """Kubernetes' `namespaceSelector`; empty: every namespace."""
-
-    pod_selector: dict[str, Any] = Field(default_factory=dict)
-    """Kubernetes' `podSelector`; empty: every pod of those namespaces."""
-
-
-class Egress(Section):
-    """What engine and gateway pods may reach outside the cluster's own pods."""
-
-    restricted: bool = False
-    """Whether anything else is cut. DNS and the pods of this release always work."""
-
-    allow: list[dict[str, Any]] = Field(default_factory=list)
-    """Kubernetes' egress rules that are added: the hub, the object store, Redis."""
-
-
-class NetworkPolicy(Section):
-    """Who may talk to the pods. Ray's ports run code for whoever reaches them, so this is on."""
-
-    enabled: bool = True
-    """Whether there are policies."""
-
-    clients: list[dict[str, Any]] = Field(default_factory=list)
-    """Kubernetes' peers that may reach the gateways' address; empty: everybody."""
-
-    operator: Peer = Field(
-        default_factory=lambda: Peer(pod_selector={"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}})
-    )
-    """The KubeRay operator, which talks to the head's dashboard."""
-
-    monitoring: Peer = Field(default_factory=Peer)
-    """Who may read metrics."""
-
-    egress: Egress = Field(default_factory=Egress)
-    """What the pods may reach."""
-
-
 class Budget(Section):
     """A PodDisruptionBudget: how many of these pods a drain of nodes must leave."""
 
@@ -273,61 +175,6 @@ class Budgets(Section):
 
     head: Budget = Field(default_factory=Budget)
     """Of the head. It is one pod: with 1, draining its node waits for a person."""
-
-
-class PodMonitor(Section):
-    """The Prometheus operator's PodMonitors, of gateways and of Ray."""
-
-    enabled: bool = False
-    """Whether there are any."""
-
-    interval: Duration = 15.0
-    """Time between two readings."""
-
-    labels: dict[str, str] = Field(default_factory=dict)
-    """More labels, by which the Prometheus at hand finds them."""
-
-
-class PrometheusRule(Section):
-    """Alerts, each with a page in docs/runbooks."""
-
-    enabled: bool = False
-    """Whether there are any."""
-
-    labels: dict[str, str] = Field(default_factory=dict)
-    """More labels, by which the Prometheus at hand finds them."""
-
-    runbook_base: str = "https://github.com/penstock-ai/penstock/blob/main/docs/runbooks"
-    """Where the pages are."""
-
-    disabled: list[str] = Field(default_factory=list)
-    """Names of alerts to leave out."""
-
-
-class Dashboard(Section):
-    """A Grafana dashboard in a ConfigMap."""
-
-    enabled: bool = False
-    """Whether there is one."""
-
-    labels: dict[str, str] = Field(default_factory=lambda: {"grafana_dashboard": "1"})
-    """Labels by which Grafana's sidecar finds it."""
-
-    annotations: dict[str, str] = Field(default_factory=dict)
-    """Annotations."""
-
-
-class Monitoring(Section):
-    """Metrics, alerts and a dashboard."""
-
-    pod_monitor: PodMonitor = Field(default_factory=PodMonitor)
-    """Metrics."""
-
-    prometheus_rule: PrometheusRule = Field(default_factory=PrometheusRule)
-    """Alerts."""
-
-    dashboard: Dashboard = Field(default_factory=Dashboard)
-    """The dashboard."""
 
 
 class ServiceAccount(Section):
