@@ -25,7 +25,7 @@ from penstock.simulator.requests import (
     read,
     room,
 )
-from penstock.simulator.streaming import DONE, sse, stream_tokens, unless_gone
+from penstock.simulator.streaming import sse, stream_choices, unless_gone
 from penstock.simulator.words import count_tokens
 
 MESSAGE_TOKENS = 3
@@ -174,32 +174,19 @@ async def _stream(engine: Engine, exchange: Exchange, body: ChatBody, decision: 
         "model": decision.model,
     }
 
-    def closing() -> bytes:
-        if not body.include_usage:
-            return DONE
-        last = {
-            **identity,
-            "choices": [],
-            "usage": usage(decision.prompt_tokens, decision.tokens),
-            "system_fingerprint": FINGERPRINT,
-        }
-        return sse(orjson.dumps(last)) + DONE
-
     events = [
         _events(body, identity, decision.prompt_tokens, index, answer) for index, answer in enumerate(decision.answers)
     ]
-    await stream_tokens(
+    await stream_choices(
         exchange,
         engine,
-        prompt_tokens=decision.prompt_tokens,
-        steps=decision.steps,
-        reason=decision.answers[0].finish_reason,
+        decision,
+        identity,
         opening=b"".join(
             _opening(body, identity, decision.prompt_tokens, index) for index in range(len(decision.answers))
         ),
-        event=events[0] if len(events) == 1 else lambda step: b"".join(event(step) for event in events),
-        closing=closing,
-        choices=len(decision.answers),
+        events=events,
+        include_usage=body.include_usage,
     )
 
 

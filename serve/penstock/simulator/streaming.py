@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import orjson
+
+from penstock.simulator.answers import Decision
 from penstock.simulator.asgi import Exchange
 from penstock.simulator.generation import Engine
+from penstock.simulator.naming import FINGERPRINT, usage
 
 DONE = b"data: [DONE]\n\n"
 
@@ -39,6 +43,46 @@ async def stream_tokens(
             first += count
         sequence.finish(reason)
     await exchange.end_events(closing())
+
+
+async def stream_choices(
+    exchange: Exchange,
+    engine: Engine,
+    decision: Decision,
+    identity: dict[str, Any],
+    *,
+    opening: bytes,
+    events: Sequence[Callable[[int], bytes]],
+    include_usage: bool,
+) -> None:
+    """Stream the answers of a decision as OpenAI's chunks do: an event of each choice at every step, then perhaps the
+    usage, then the end.
+
+    `identity` is what all chunks have in common; `events` makes the chunk of a step, for each choice.
+    """
+
+    def closing() -> bytes:
+        if not include_usage:
+            return DONE
+        last = {
+            **identity,
+            "choices": [],
+            "usage": usage(decision.prompt_tokens, decision.tokens),
+            "system_fingerprint": FINGERPRINT,
+        }
+        return sse(orjson.dumps(last)) + DONE
+
+    await stream_tokens(
+        exchange,
+        engine,
+        prompt_tokens=decision.prompt_tokens,
+        steps=decision.steps,
+        reason=decision.answers[0].finish_reason,
+        opening=opening,
+        event=events[0] if len(events) == 1 else lambda step: b"".join(event(step) for event in events),
+        closing=closing,
+        choices=len(decision.answers),
+    )
 
 
 async def unless_gone(exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
