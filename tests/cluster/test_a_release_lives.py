@@ -21,7 +21,7 @@ from openai import OpenAI
 from support.chart_values import everything
 from support.charts import render
 from support.chats import chatting
-from support.releases import Release, until
+from support.releases import Release, is_ready, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
@@ -55,7 +55,7 @@ def pretend(**changes: Any) -> dict[str, Any]:
 
 def engines(release: Release) -> dict[str, str]:
     """The engine's processes, with when they began, by name of the pod."""
-    running = [pod for pod in release.pods("engine") if _is_ready(pod) and not pod.metadata.deletion_timestamp]
+    running = [pod for pod in release.pods("engine") if is_ready(pod) and not pod.metadata.deletion_timestamp]
     return {pod.metadata.name: release.run_in(pod.metadata.name, "python", "-c", STARTED) for pod in running}
 
 
@@ -80,11 +80,11 @@ def test_an_install_answers_through_the_service(release: Release, record_propert
 
     def answers() -> bool:
         note("head pod started", any(_is_started(pod) for pod in release.pods("head")))
-        note("head ready", any(_is_ready(pod) for pod in release.pods("head")))
+        note("head ready", any(is_ready(pod) for pod in release.pods("head")))
         note("gateway pod started", any(_is_started(pod) for pod in release.pods("gateway")))
-        note("gateway ready", any(_is_ready(pod) for pod in release.pods("gateway")))
+        note("gateway ready", any(is_ready(pod) for pod in release.pods("gateway")))
         note("engine pods made by the autoscaler", len(release.pods("engine")) >= 2)
-        note("engine pods ready", sum(_is_ready(pod) for pod in release.pods("engine")) >= 2)
+        note("engine pods ready", sum(is_ready(pod) for pod in release.pods("engine")) >= 2)
         models = release.models() if "gateway ready" in phases else {}
         for name in (EMBEDDING, CHAT):
             note(f"{name} loads", models.get(name, {}).get("status") not in (None, "idle"))
@@ -210,7 +210,7 @@ def test_everything_switched_on_is_accepted_by_the_server(release: Release, othe
     pods = [{"apiVersion": "v1", "kind": "Pod", **group["template"]} for group in groups]
     for pod, group in zip(pods, groups, strict=True):
         pod["metadata"] = {**pod["metadata"], "name": group.get("groupName", "head")}
-        pod["spec"] = {**pod["spec"], "serviceAccountName": "default", "priorityClassName": ""}
+        pod["spec"] = {**pod["spec"], "priorityClassName": ""}
     objects = [*rendered.objects, *pods]
     for made in objects:
         made["metadata"] = {**made["metadata"], "namespace": release.space}
@@ -234,10 +234,6 @@ def test_an_uninstall_leaves_nothing_of_the_release(release: Release) -> None:
     )
     with pytest.raises(httpx.HTTPError):
         httpx.get(release.url, timeout=2)
-
-
-def _is_ready(pod: V1Pod) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
 
 
 def _is_started(pod: V1Pod) -> bool:

@@ -19,7 +19,7 @@ from kubernetes import client, config
 
 from penstock import __version__
 from support.chats import Outcome, chatting
-from support.releases import Release, penstock, until
+from support.releases import Release, is_ready, penstock, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
@@ -70,7 +70,7 @@ def redis(core: client.CoreV1Api, space: str) -> None:
             },
         },
     )
-    until(lambda: _ready(core.read_namespaced_pod("redis", space)), limit=180, what="Redis is ready")
+    until(lambda: is_ready(core.read_namespaced_pod("redis", space)), limit=180, what="Redis is ready")
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,8 @@ def whole(release: Release) -> None:
     """Until everything is there."""
     until(
         lambda: (
-            sum(_ready(pod) for pod in release.pods("gateway")) == 2
-            and all(_ready(pod) for pod in release.pods("head"))
+            sum(is_ready(pod) for pod in release.pods("gateway")) == 2
+            and all(is_ready(pod) for pod in release.pods("head"))
             and release.models().get("pretend", {}).get("replicas_ready") == 2
         ),
         limit=420,
@@ -115,7 +115,7 @@ def lose(release: Release, component: str) -> tuple[Outcome, dict[str, Any]]:
         killed = time.time()
         release.core.delete_namespaced_pod(pods[0].metadata.name, release.space, grace_period_seconds=0)
         until(
-            lambda: sum(_ready(pod) for pod in release.pods(component) if pod.metadata.uid != victim) == len(pods),
+            lambda: sum(is_ready(pod) for pod in release.pods(component) if pod.metadata.uid != victim) == len(pods),
             limit=360,
             what="the pod is replaced",
             account=release.account,
@@ -215,10 +215,6 @@ def test_an_uninstall_with_redis_leaves_nothing_either(running: Release) -> None
 
 def _context() -> str:
     return str(config.list_kube_config_contexts()[1]["name"])
-
-
-def _ready(pod: client.V1Pod) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
 
 
 def _write(component: str, cost: dict[str, Any]) -> None:

@@ -33,6 +33,11 @@ def until(
     return given
 
 
+def is_ready(pod: client.V1Pod) -> bool:
+    """Whether Kubernetes calls it Ready."""
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
+
+
 class Release:
     """A release in a namespace of its own. The address is a port of the node."""
 
