@@ -76,6 +76,19 @@ class Streams:
         async with self.session() as session:
             return await asyncio.gather(*(self.one(session) for _ in range(count)))
 
+    async def without_pause(self, count: int, enough: asyncio.Event) -> list[Ended]:
+        """So many at every moment, however quick the answers are: one that ends is followed, until it is enough."""
+
+        async def one_after_another(session: aiohttp.ClientSession) -> list[Ended]:
+            ended = [await self.one(session)]
+            while not enough.is_set():
+                ended.append(await self.one(session))
+            return ended
+
+        async with self.session() as session:
+            each = await asyncio.gather(*(one_after_another(session) for _ in range(count)))
+        return [ended for chain in each for ended in chain]
+
     def session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=240)
