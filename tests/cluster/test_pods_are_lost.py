@@ -1,4 +1,4 @@
-"""What the loss of a pod costs while requests run: an engine's, a gateway's, the head's with Ray's state in Redis.
+"""What it costs while requests run that pods go: asked to, in a rollout, or lost at once. With Ray's state in Redis.
 
 Simulators answer, so that what is measured is the system and not a model. What each loss cost is written to
 build/e2e/losses.json; docs/reliability.md holds figures of one run.
@@ -10,6 +10,7 @@ import copy
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,51 +107,109 @@ def whole(release: Release) -> None:
     )
 
 
-def lose(release: Release, component: str) -> tuple[Outcome, dict[str, Any]]:
-    """Kills a pod of a component at once while chats run, until everything is whole again."""
+@contextmanager
+def chats_through(release: Release, what: str) -> Iterator[Outcome]:
+    """Chats while something is done to the release, until everything is whole again; what it cost is noted."""
     with chatting(release.url, "pretend", streams=4, tokens=20, pause=0.2) as chats:
         until(lambda: chats.whole > 4, limit=180, what="chats run", account=release.account)
-        pods = release.pods(component)
-        victim = pods[0].metadata.uid
-        killed = time.time()
-        release.core.delete_namespaced_pod(pods[0].metadata.name, release.space, grace_period_seconds=0)
-        until(
-            lambda: sum(is_ready(pod) for pod in release.pods(component) if pod.metadata.uid != victim) == len(pods),
-            limit=360,
-            what="the pod is replaced",
-            account=release.account,
-        )
-        took = time.time() - killed
+        began = time.time()
+        yield chats
+        took = time.time() - began
         whole(release)
         served = chats.whole
         until(lambda: chats.whole > served + 4, limit=180, what="chats go on", account=release.account)
     cost = {
         "whole": chats.whole,
         "failed": len(chats.failures),
-        "last failure after s": round(max(chats.failed_at, default=killed) - killed, 1),
+        "last failure after s": round(max(chats.failed_at, default=began) - began, 1),
         "slowest s": round(chats.slowest, 1),
-        "replaced after s": round(took, 1),
+        "took s": round(took, 1),
         "failures": sorted(set(chats.failures))[:5],
     }
-    _write(component, cost)
-    return chats, cost
+    _write(what, cost)
+
+
+def lose(release: Release, component: str, *, at_once: bool) -> Outcome:
+    """Deletes a pod of a component while chats run, until another has its place and it is gone."""
+    with chats_through(release, f"{component} {'lost' if at_once else 'deleted'}") as chats:
+        pods = release.pods(component)
+        victim = pods[0].metadata.uid
+        options = {"grace_period_seconds": 0} if at_once else {}
+        release.core.delete_namespaced_pod(pods[0].metadata.name, release.space, **options)
+        until(
+            lambda: (
+                victim not in {pod.metadata.uid for pod in release.pods(component)}
+                and sum(is_ready(pod) for pod in release.pods(component)) == len(pods)
+            ),
+            limit=420,
+            what="the pod is replaced",
+            account=release.account,
+        )
+    return chats
+
+
+def clusters(release: Release) -> set[str]:
+    """Names of the release's Ray clusters."""
+    found = release.custom.list_namespaced_custom_object("ray.io", "v1", release.space, "rayclusters")
+    return {item["metadata"]["name"] for item in found["items"]}
+
+
+def test_an_engine_pod_that_is_deleted_finishes_its_streams(running: Release) -> None:
+    assert lose(running, "engine", at_once=False).failures == []
+
+
+def test_a_gateway_pod_that_is_deleted_finishes_its_streams(running: Release) -> None:
+    assert lose(running, "gateway", at_once=False).failures == []
+
+
+def test_a_changed_setting_of_the_gateways_costs_no_request(running: Release) -> None:
+    gateways = {pod.metadata.uid for pod in running.pods("gateway")}
+    with chats_through(running, "gateway setting changed") as chats:
+        running.apply({**VALUES, "gateway": {**VALUES["gateway"], "maxHeaderBytes": "32Ki"}})
+        until(
+            lambda: _statuses(running.url, head=40_000) == {431},
+            limit=360,
+            what="the new limit",
+            account=running.account,
+        )
+    assert chats.failures == []
+    running.apply(VALUES)
+    until(
+        lambda: _statuses(running.url, head=40_000) == {200}, limit=360, what="the old limit", account=running.account
+    )
+    whole(running)
+    assert gateways <= {pod.metadata.uid for pod in running.pods("gateway")}, "their pods stay"
+
+
+def test_a_new_ray_cluster_takes_over_without_losing_a_request(running: Release) -> None:
+    before = clusters(running)
+    with chats_through(running, "new Ray cluster") as chats:
+        values = copy.deepcopy(VALUES)
+        values["cluster"]["engine"]["env"] = {"COLOUR": "blue"}
+        running.apply(values)
+        until(
+            lambda: len(clusters(running)) == 1 and not clusters(running) & before,
+            limit=600,
+            what="the old Ray cluster is gone",
+            account=running.account,
+        )
+    assert chats.failures == []
 
 
 def test_a_lost_engine_pod_costs_the_streams_on_it_and_no_more(running: Release) -> None:
-    chats, cost = lose(running, "engine")
-    assert len(chats.failures) <= 4, cost
+    failures = lose(running, "engine", at_once=True).failures
+    assert len(failures) <= 4, failures
 
 
 def test_a_lost_gateway_pod_costs_the_streams_on_it_and_no_more(running: Release) -> None:
-    chats, cost = lose(running, "gateway")
+    failures = lose(running, "gateway", at_once=True).failures
     # Its streams are cut, and one more try of each client may still go to its address.
-    assert len(chats.failures) <= 8, cost
+    assert len(failures) <= 8, failures
 
 
 def test_a_lost_head_pod_costs_no_request_with_its_state_in_redis(running: Release) -> None:
     engines = {pod.metadata.name for pod in running.pods("engine")}
-    chats, cost = lose(running, "head")
-    assert chats.failures == [], cost
+    assert lose(running, "head", at_once=True).failures == []
     assert {pod.metadata.name for pod in running.pods("engine")} == engines
 
 
@@ -213,12 +272,17 @@ def test_an_uninstall_with_redis_leaves_nothing_either(running: Release) -> None
         httpx.get(running.url, timeout=2)
 
 
+def _statuses(url: str, *, head: int) -> set[int]:
+    """What the gateways say to a head of so many bytes. Each new connection reaches one by chance."""
+    return {httpx.get(f"{url}/health", headers={"x-filling": "x" * head}, timeout=10).status_code for _ in range(12)}
+
+
 def _context() -> str:
     return str(config.list_kube_config_contexts()[1]["name"])
 
 
-def _write(component: str, cost: dict[str, Any]) -> None:
+def _write(what: str, cost: dict[str, Any]) -> None:
     path = ROOT / "build" / "e2e" / "losses.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     losses = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    path.write_text(json.dumps({**losses, component: cost}, indent=2), encoding="utf-8")
+    path.write_text(json.dumps({**losses, what: cost}, indent=2), encoding="utf-8")
