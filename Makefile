@@ -42,6 +42,10 @@ test-ray: environment-dev ## Run the tests with a real Ray and the simulator
 test-engine: environment-dev $(DEMO) ## Run the tests with a real vLLM on the CPU
 	$(PYTEST) -q --durations=12 -m "engine and not cluster"
 
+.PHONY: chaos
+chaos: environment-dev ## Kill engines and apply documents under load for twenty minutes (CHAOS="--chaos-seed 2" for others)
+	$(PYTEST) -q -s tests/chaos --chaos-minutes 20 $(CHAOS)
+
 .PHONY: e2e
 e2e: environment-dev $(DEMO) ## Test on the cluster that KUBECONFIG names (BUILD=... as images/build says)
 	images/build gateway demo test-redis
