@@ -1,23 +1,16 @@
-"""SIGKILL to an engine, and to a replica, under 16 streams: with the simulator, and with real vLLM."""
+"""SIGKILL to an engine, and to a replica, under 16 streams. Real vLLM's deaths are in tests/elastic."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import time
 from collections.abc import Iterator
-from typing import Any
 
-import psutil
 import pytest
 
-from support.started import CPU_ENV, CPU_OPTIONS, Penstock, still_there, until
-from support.streams import Ended, Streams
+from support.deaths import die_and_recover
+from support.started import Penstock
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-STREAMS = 16
 SIMULATOR = {
     "engine": "simulator",
     "replicas": 2,
@@ -25,90 +18,12 @@ SIMULATOR = {
 }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param("simulator", marks=pytest.mark.ray), pytest.param("vllm", marks=pytest.mark.engine)],
-)
-def running_penstock(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penstock]:
-    if request.param == "vllm":
-        demo = request.getfixturevalue("demo_model")
-        model: dict[str, Any] = {"source": str(demo), "replicas": 2, "options": CPU_OPTIONS, "env": CPU_ENV}
-    else:
-        model = SIMULATOR
-    with Penstock(tmp_path_factory.mktemp("penstock"), {"models": {"m": model}}) as running:
+@pytest.fixture(scope="module")
+def running_penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penstock]:
+    with Penstock(tmp_path_factory.mktemp("penstock"), {"models": {"m": SIMULATOR}}) as running:
         yield running
-
-
-def _replicas(penstock: Penstock) -> list[dict[str, Any]]:
-    (model,) = penstock.status()["models"]
-    ready = [replica for replica in model["replicas"] if replica["phase"] == "ready"]
-    return ready if len(ready) == 2 else []
-
-
-def _causes(penstock: Penstock) -> list[str]:
-    """Why replicas are gone, as `status` tells it."""
-    (model,) = penstock.status()["models"]
-    return [failed["failure"]["cause"] for failed in model["failures"]]
-
-
-def _replica_with_streams(replicas: list[dict[str, Any]]) -> dict[str, Any]:
-    """One that has connections from the gateway."""
-
-    def connections(replica: dict[str, Any]) -> int:
-        return sum(
-            connection.status == "ESTABLISHED"
-            for pid in replica["engine_pids"]
-            if psutil.pid_exists(pid)
-            for connection in psutil.Process(pid).net_connections("tcp")
-        )
-
-    return max(replicas, key=connections)
-
-
-async def _kill_under_load(penstock: Penstock, whose: str) -> tuple[list[Ended], dict[str, Any], list[psutil.Process]]:
-    """How the streams ended, the replica that was hit, and its processes."""
-    replicas = until(lambda: _replicas(penstock), limit=420, what="two ready replicas", every=1)
-    simulated = penstock.document["models"]["m"].get("engine") == "simulator"
-    streams = Streams(penstock.url, "m", max_tokens=400 if simulated else 900, extra={"ignore_eos": True})
-    killed = asyncio.Event()
-    crowd = asyncio.create_task(streams.without_pause(STREAMS, killed))
-    end = time.monotonic() + 180
-    while streams.running < STREAMS:
-        assert time.monotonic() < end, "the streams did not begin"
-        assert not crowd.done()
-        await asyncio.sleep(0.01)
-    victim = _replica_with_streams(replicas)
-    penstock.remember()
-    # Taken before the kill: a number alone may be another process's by the time it is looked for.
-    processes = [psutil.Process(pid) for pid in (*victim["engine_pids"], victim["pid"])]
-    os.kill(victim["engine_pids"][0] if whose == "engine" else victim["pid"], signal.SIGKILL)
-    killed.set()
-    # A new request at once, while the dead one is still in the routing.
-    late = Streams(penstock.url, "m", max_tokens=5)
-    for ended in await late.many(8):
-        assert ended.whole, ended
-    return await crowd, victim, processes
 
 
 @pytest.mark.parametrize("whose", ["engine", "replica"])
 async def test_the_others_go_on_and_a_replacement_serves(running_penstock: Penstock, whose: str) -> None:
-    ended, victim, processes = await _kill_under_load(running_penstock, whose)
-    whole = [stream for stream in ended if stream.whole]
-    told = [stream for stream in ended if stream.error is not None]
-    assert len(whole) + len(told) == len(ended), ended
-    assert whole, "the other replica's streams were cut too"
-    assert told, "nobody was cut: the victim had no streams"
-    assert not [stream for stream in ended if stream.silent]
-    assert all(stream.status == 200 and stream.chunks for stream in told)
-    if whose == "engine":
-        until(
-            lambda: any("SIGKILL" in cause for cause in _causes(running_penstock)),
-            limit=60,
-            what="the reason of the death",
-            every=1,
-        )
-    replicas = until(lambda: _replicas(running_penstock), limit=420, what="a replacement", every=1)
-    assert victim["replica"] not in {replica["replica"] for replica in replicas}
-    until(lambda: not still_there(processes), limit=90, what="the end of the old processes")
-    after = await Streams(running_penstock.url, "m", max_tokens=5).many(16)
-    assert all(stream.whole for stream in after)
+    await die_and_recover(running_penstock, whose)
