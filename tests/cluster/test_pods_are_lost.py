@@ -166,17 +166,10 @@ def test_a_changed_setting_of_the_gateways_costs_no_request(running: Release) ->
     gateways = {pod.metadata.uid for pod in running.pods("gateway")}
     with chats_through(running, "gateway setting changed") as chats:
         running.apply({**VALUES, "gateway": {**VALUES["gateway"], "maxHeaderBytes": "32Ki"}})
-        until(
-            lambda: _statuses(running.url, head=40_000) == {431},
-            limit=360,
-            what="the new limit",
-            account=running.account,
-        )
+        until(lambda: _statuses(running.url, head=40_000) == {431}, limit=360, what="the new limit")
     assert chats.failures == []
     running.apply(VALUES)
-    until(
-        lambda: _statuses(running.url, head=40_000) == {200}, limit=360, what="the old limit", account=running.account
-    )
+    until(lambda: _statuses(running.url, head=40_000) == {200}, limit=360, what="the old limit")
     whole(running)
     assert gateways <= {pod.metadata.uid for pod in running.pods("gateway")}, "their pods stay"
 
