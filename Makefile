@@ -64,6 +64,10 @@ lint: environment-dev ## Check style, types, the layers and the chart
 bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with the simulator, side by side
 	$(VENV)/python -m penstock bench --compare --first-token 100 --output build/bench
 
+.PHONY: bench-start
+bench-start: environment-dev $(DEMO) ## Measure starts from no engine, bare vLLM and Penstock with 50 waiting requests in turn
+	$(VENV)/python -m penstock bench --cold-start 3 --output build/bench
+
 .PHONY: docs
 docs: environment-dev chart-files ## Generate the configuration reference and the chart's files
 	$(VENV)/python -m penstock.config.reference > docs/configuration.md

@@ -1,6 +1,6 @@
 """What a bench compares: a bare engine, a bare simulator, and a Penstock with both, all on this machine at once.
 
-Used by `penstock bench --compare`. Everything that is started here ends with the context.
+Used by `penstock bench --compare`, and by `cold_start`. Everything that is started here ends with the context.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIMULATOR = "simulator"
 START_LIMIT = 900.0
 """Seconds that everything has to start: two engines share the machine."""
 LOOPBACK = "127.0.0.1"
-_LOOK = 0.5
+_LOOK = 0.1
 _STOP_GRACE = 60.0
 _READY = "Ctrl-C stops everything"
 """What `penstock up` prints once it serves."""
@@ -60,13 +60,13 @@ async def side_by_side(document: Document, folder: Path, say: Callable[[str], No
         DocumentError: it names no model with weights.
         EngineError: something does not start.
     """
-    name, model = _compared_model(document)
+    name, model = compared_model(document)
     simulator = Model.model_validate({"engine": "simulator", "options": {"tokens_per_second": 0, "max_num_seqs": 1024}})
     async with contextlib.AsyncExitStack() as stack:
         say("bare vLLM is starting")
-        bare = await stack.enter_async_context(_bare(name, model, document, folder))
+        bare = await stack.enter_async_context(bare_engine(name, model, document, folder))
         say("a bare simulator is starting")
-        bare_simulator = await stack.enter_async_context(_bare(SIMULATOR, simulator, document, folder))
+        bare_simulator = await stack.enter_async_context(bare_engine(SIMULATOR, simulator, document, folder))
         say("Penstock is starting")
         port = free_port(LOOPBACK)
         both = document.model_copy(
@@ -75,7 +75,7 @@ async def side_by_side(document: Document, folder: Path, say: Callable[[str], No
                 "gateway": document.gateway.model_copy(update={"host": LOOPBACK, "port": port}),
             }
         )
-        roles = await stack.enter_async_context(_penstock(both, folder))
+        roles = await stack.enter_async_context(own_penstock(both, folder))
         url = f"http://{LOOPBACK}:{port}/v1"
         yield Compared(
             engine=[
@@ -93,12 +93,15 @@ async def side_by_side(document: Document, folder: Path, say: Callable[[str], No
         )
 
 
-class _Bare(NamedTuple):
+class Bare(NamedTuple):
+    """An engine without a Penstock."""
+
     url: str
     pids: list[int]
 
 
-def _compared_model(document: Document) -> tuple[str, Model]:
+def compared_model(document: Document) -> tuple[str, Model]:
+    """The first model with weights, and its name. Raises DocumentError."""
     for name, model in document.models.items():
         if model.engine == "vllm":
             return name, model
@@ -106,7 +109,7 @@ def _compared_model(document: Document) -> tuple[str, Model]:
 
 
 @contextlib.asynccontextmanager
-async def _bare(name: str, model: Model, document: Document, folder: Path) -> AsyncIterator[_Bare]:
+async def bare_engine(name: str, model: Model, document: Document, folder: Path) -> AsyncIterator[Bare]:
     """The engine as a user would start it by hand, with the same options, for everybody of this machine."""
     place = Place(LOOPBACK, free_port(LOOPBACK), token="")
     with contextlib.ExitStack() as held:
@@ -122,13 +125,13 @@ async def _bare(name: str, model: Model, document: Document, folder: Path) -> As
         try:
             async with EngineProbe(place) as probe:
                 await _until(probe.healthy, process, log, f"bare {name}")
-            yield _Bare(f"{place.base_url}/v1", process.pids())
+            yield Bare(f"{place.base_url}/v1", process.pids())
         finally:
             await process.stop(_STOP_GRACE)
 
 
 @contextlib.asynccontextmanager
-async def _penstock(document: Document, folder: Path) -> AsyncIterator[Callable[[str], dict[str, list[int]]]]:
+async def own_penstock(document: Document, folder: Path) -> AsyncIterator[Callable[[str], dict[str, list[int]]]]:
     """A Penstock of its own; gives the processes by role for one of its models."""
     state = folder / "state"
     path = folder / "penstock.json"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from penstock.assembly.cold_start import cold_starts, told
 from penstock.assembly.comparison import side_by_side
 from penstock.bench import (
     Plan,
@@ -53,6 +54,10 @@ def bench(
     compare: Annotated[
         bool, typer.Option("--compare", help="Start bare vLLM, Penstock and simulators here, and compare them.")
     ] = False,
+    cold_start: Annotated[
+        int, typer.Option(help="Instead: so many starts from no engine, bare and Penstock's in turn.", metavar="PAIRS")
+    ] = 0,
+    held: Annotated[int, typer.Option(help="Requests that wait for each start of Penstock's engine.")] = 50,
     files: Files = None,
     sets: Sets = None,
     output: Annotated[
@@ -67,8 +72,16 @@ def bench(
     plans = {"load": Plan(concurrencies=tuple(concurrency or (1, 8, 32)), rounds=rounds, max_tokens=max_tokens)}
     if first_token:
         plans["first-token"] = Plan.first_token(first_token)
-    if compare:
+    if compare or cold_start:
         document = inputs.document(files or ([EXAMPLE_DOCUMENT] if EXAMPLE_DOCUMENT.exists() else None), sets)
+    if cold_start:
+        folder = output or Path("build/bench")
+        folder.mkdir(parents=True, exist_ok=True)
+        found = asyncio.run(cold_starts(document, folder, console.print, pairs=cold_start, requests=held))
+        table = told(found, held)
+        (folder / "cold-start.md").write_text(table + "\n", encoding="utf-8")
+        console.print(table, highlight=False)
+    elif compare:
         asyncio.run(_compare(document, plans, output or Path("build/bench"), console))
     else:
         chosen = _targets(targets, model, api_key_env)
