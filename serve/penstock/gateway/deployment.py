@@ -19,10 +19,12 @@ from penstock.board.kv import KvBoard
 from penstock.gateway import ray_shortages
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, derive_catalog
+from penstock.gateway.freshness import Freshness
 from penstock.gateway.listener import Listener
 from penstock.gateway.ray_leases import RayLeaseSource
 from penstock.gateway.shortage import Shortages
 from penstock.gateway.spec import DEPLOYMENT, GatewayRoutes, GatewaySpec
+from penstock.gateway.start_metrics import StartMetrics
 
 ENGINE_DEPLOYMENT = "engine"
 """Name of the deployment within each model's application."""
@@ -32,6 +34,8 @@ LOOK_AT_SHORTAGES = 3.0
 """Seconds between two looks at what models lack. Only while requests wait for them."""
 STALE = 20.0
 """A replica that has not renewed its report for so long is gone: four heartbeats."""
+LONGEST_GAP = 3 * LOOK
+"""More time than this between two looks says nothing of the replicas."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,8 @@ class GatewayDeployment:
         self._routes = GatewayRoutes()
         self._began = time.time()
         self._board = KvBoard()
+        self._freshness = Freshness(STALE, longest_gap=LONGEST_GAP)
+        self._start_metrics = StartMetrics(lambda: self._routes.models)
         self._shortages = Shortages()
         self._app = GatewayApp(
             spec.gateway,
@@ -54,6 +60,7 @@ class GatewayDeployment:
             connections=lambda: self._listener.connections,
             account_of=lambda model: self._shortages.account(model, time.time()),
         )
+        self._start_metrics.register(self._app.metrics.registry)
         self._listener = Listener(self._app, spec.gateway, shared=True)
         self._watches: list[asyncio.Task[None]] = []
         await self._listener.start()
@@ -104,8 +111,9 @@ class GatewayDeployment:
                 self._shortages.note(await ray_shortages.look(waiting, now) if waiting else {}, now)
 
     def _publish(self, reports: list[ReplicaReport]) -> None:
-        now = time.time()
-        current = [r for r in reports if r.phase is Phase.FAILED or now - r.updated < STALE]
+        self._start_metrics.note(reports)
+        fresh = self._freshness.look({r.replica: r.updated for r in reports}, time.monotonic())
+        current = [r for r in reports if r.phase is Phase.FAILED or r.replica in fresh]
         self._app.reconfigure(derive_catalog(self._routes.models, current, created=self._began))
 
 
