@@ -9,7 +9,8 @@ import pytest
 from penstock import config
 from penstock.errors import MachineError
 from penstock.gateway.catalog import Catalog, ModelEntry, ModelState
-from penstock.gateway.listener import Listener, bind
+from penstock.gateway.listener import Listener
+from penstock.gateway.sockets import bind
 from support.gateways import (
     answers,
     ask,

@@ -25,6 +25,10 @@ LINGER, LINGER_LONGEST = 3.0, 30.0
 """Seconds in which a client that was answered before it sent all of its body may go on sending, from its last bytes and
 in all. Closing at once would reset the connection and take the answer away with it."""
 
+QUIET = 1.0
+"""Seconds after which a connection without a request is closed while the gateway drains. At once would meet requests
+that are on their way: a client that asks one thing after the other is quiet for milliseconds."""
+
 _HTTP2_PREFACE = b"PRI * HTTP/2"
 _TLS_HELLO = b"\x16\x03"
 
@@ -249,9 +253,6 @@ class Connection(asyncio.Protocol):
             self._pause_or_go_on()
         elif self._refusal is not None:
             self._answer(self._refusal)
-        elif self._host.draining:
-            # The answer's head was sent before the draining began, so it did not say that the connection ends.
-            self.cut()
         else:
             self._pause_or_go_on()
 
@@ -288,8 +289,15 @@ class Connection(asyncio.Protocol):
                         " long as gateway.headerTimeout allows."
                     )
                 )
-        elif quiet > (self._settings.header_timeout if self._fresh else self._settings.keep_alive):
+        elif quiet > self._patience:
             self.cut()
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that the connection may be without a request."""
+        if self._host.draining:
+            return QUIET
+        return self._settings.header_timeout if self._fresh else self._settings.keep_alive
 
     def _check_body(self, exchange: Exchange, quiet: float) -> None:
         if exchange.reading and not exchange.body_complete and quiet > self._settings.body_timeout:

@@ -1,24 +1,30 @@
 """The gateway's own listening socket and its connections. Started by the gateway's deployment, and by tests.
 
-How it stops: no new connections → idle ones are closed → running answers may end within the grace → the rest is cut.
+How it stops: every answer says that its connection ends, quiet connections are closed, and new ones are still taken for
+a pause, in which balancers learn of it → the kernel gives it no more → those that wait are taken → answers may end
+within the grace → the rest is cut.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from email.utils import formatdate
 
 from penstock import config
-from penstock.errors import MachineError
 from penstock.gateway.connection import Connection
 from penstock.gateway.exchange import Application, Exchange
+from penstock.gateway.sockets import bind, refuse_newcomers, take_waiting
 
 BACKLOG = 2048
 
 SPARE = 64
 """Connections over the limit that are told so; beyond them they are just closed."""
+
+SETTLE = 0.05
+"""Seconds between the last connection that the kernel begins for this listener and its end: a handshake takes a round
+trip. A client that knocks meanwhile knocks again after a second, by the rules of TCP, and another listener of the port
+hears it."""
 
 _CHECK_EVERY = 0.25
 """Seconds between looks at all connections; time limits are kept this exactly."""
@@ -45,6 +51,7 @@ class Listener:
         self._shared = shared
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._dated_at = 0.0
@@ -70,21 +77,30 @@ class Listener:
         loop = asyncio.get_running_loop()
         sock = bind(self.settings.host, self._port, shared=self._shared)
         self._port = sock.getsockname()[1]
-        self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG)
+        # The loop gets a copy, so that what waits in the socket can be taken after the loop has left it.
+        self._socket = sock
+        self._server = await loop.create_server(lambda: Connection(self), sock=sock.dup(), backlog=BACKLOG)
         self._tick()
 
     def drain(self) -> None:
-        """Still accept, but close every connection after its next answer, and idle ones now."""
+        """Still accept, but close every connection after its next answer, or once it has been quiet for a second."""
         self.draining = True
-        for connection in [connection for connection in self._connections if connection.idle]:
-            connection.cut()
 
-    async def stop(self, grace: float) -> None:
-        """Stop; running answers get `grace` seconds to end. Returns when nothing is left."""
-        if self._server is not None:
-            self._server.close()
+    async def stop(self, grace: float, *, pause: float = 0.0) -> None:
+        """Stop; returns when nothing is left.
+
+        Args:
+            grace: seconds that running answers get to end.
+            pause: seconds for which new connections are still taken, while whoever sends clients here learns that it
+                stops.
+        """
         self.drain()
+        if pause:
+            await asyncio.sleep(pause)
+        await self._close()
         if not await self._gone_within(grace):
+            for connection in [connection for connection in self._connections if connection.idle]:
+                connection.cut()
             for task in self._tasks:
                 task.cancel()
             if not await self._gone_within(1.0):
@@ -97,6 +113,19 @@ class Listener:
             self._ticker.cancel()
         if self._server is not None:
             await self._server.wait_closed()
+
+    async def _close(self) -> None:
+        """Take no more connections. None that a client has is lost, where another listener has the port too."""
+        listening, self._socket = self._socket, None
+        if listening is None or self._server is None:
+            return
+        if self._shared and refuse_newcomers(listening):
+            await asyncio.sleep(SETTLE)
+        self._server.close()
+        loop = asyncio.get_running_loop()
+        for waiting in take_waiting(listening):
+            await loop.connect_accepted_socket(lambda: Connection(self), waiting)
+        listening.close()
 
     async def _gone_within(self, seconds: float) -> bool:
         if self._connections:
@@ -138,47 +167,6 @@ class Listener:
         for connection in list(self._connections):
             connection.check(now)
         self._ticker = loop.call_later(_CHECK_EVERY, self._tick)
-
-
-def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket that is bound to the address, not yet listening. Raises MachineError."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise MachineError(
-            f"gateway.host is {host!r}, which is no address of this machine: {error.strerror or error}.",
-            remedy="Use 127.0.0.1 for this machine alone, or 0.0.0.0 for all its networks.",
-        ) from error
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.setblocking(False)
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise _cannot_bind(host, port, error) from error
-    return sock
-
-
-def _cannot_bind(host: str, port: int, error: OSError) -> MachineError:
-    if error.errno == errno.EADDRINUSE:
-        return MachineError(
-            f"Port {port} of {host} is in use by another program.",
-            remedy="Stop that program, or choose another port: gateway.port in the document.",
-        )
-    if error.errno == errno.EACCES:
-        return MachineError(
-            f"This user may not listen on port {port}.",
-            remedy="Choose a port above 1023: gateway.port in the document.",
-        )
-    return MachineError(
-        f"Cannot listen on {host}:{port}: {error.strerror}.",
-        remedy="gateway.host must be an address of this machine; 0.0.0.0 means all of them.",
-    )
 
 
 def _now() -> bytes:
