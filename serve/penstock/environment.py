@@ -76,7 +76,6 @@ _RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray runs its workers, which are our gateways and engines, at niceness 15, behind all else on the machine.
     "RAY_worker_niceness": "0",
-    # How soon scaling sees what replicas report and what waits in the gateways; Ray's default is 10 seconds.
-    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
-    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
+    # Load is measured as often as it is reported: twice per look-back period.
+    "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR": "0.5",
 }

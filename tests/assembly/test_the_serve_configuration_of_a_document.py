@@ -91,7 +91,15 @@ def test_fixed_replicas_are_a_number_and_ranges_scale_by_our_policy() -> None:
     assert _deployment(applications["model-demo"])["num_replicas"] == 1
     scaling = _deployment(applications["model-big"])["autoscaling_config"]
     assert (scaling["min_replicas"], scaling["max_replicas"], scaling["target_ongoing_requests"]) == (0, 4, 8)
-    assert scaling["policy"]["policy_function"] == "penstock.scaling.adapter:decide"
+    assert scaling["policy"]["policy_function"] == "penstock.scaling.adapter:ModelScaling"
+    assert scaling["policy"]["policy_kwargs"]["model"] == "big"
+    # Both would wait, one after the other.
+    assert (scaling["upscale_delay_s"], scaling["downscale_delay_s"]) == (0, 0)
+
+
+def test_a_change_of_a_model_does_not_take_its_replicas_back_to_the_least() -> None:
+    # Ray takes initial_replicas for the number to have after any change.
+    assert "initial_replicas" not in _deployment(_applications(_document())["model-big"])["autoscaling_config"]
 
 
 def test_a_cluster_places_by_hardware_profile_and_one_machine_by_gpus_alone() -> None:

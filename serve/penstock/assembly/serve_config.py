@@ -28,6 +28,9 @@ STOP_MARGIN = 30.0
 """Seconds that stopping may take beyond the longest request."""
 HEALTH_CHECK_PERIOD = 1.0
 """A lost replica is seen within this time."""
+REPORT_PERIOD = 1.0
+"""Seconds between two reports of load from a replica or a gateway. Ray takes the mean of what waits over its look-back
+period, which is thus as short as Ray allows: what has been served for longer must not count as waiting."""
 
 
 class Placement(StrEnum):
@@ -94,7 +97,7 @@ def _model(name: str, model: Model, document: Document, placement: Placement) ->
         "deployments": [
             {
                 "name": ENGINE_DEPLOYMENT,
-                **_numbers(model),
+                **_numbers(name, model),
                 "max_ongoing_requests": model.replicas.limit,
                 "graceful_shutdown_timeout_s": document.gateway.longest_request + STOP_MARGIN,
                 "health_check_period_s": HEALTH_CHECK_PERIOD,
@@ -110,21 +113,33 @@ def _model(name: str, model: Model, document: Document, placement: Placement) ->
     }
 
 
-def _numbers(model: Model) -> dict[str, Any]:
+def _numbers(name: str, model: Model) -> dict[str, Any]:
     replicas = model.replicas
     if replicas.min == replicas.max:
         return {"num_replicas": replicas.min}
     return {
         "num_replicas": "auto",
         "autoscaling_config": {
+            # No initial_replicas: Ray would go back to that number whenever anything of the model changes.
             "min_replicas": replicas.min,
-            "initial_replicas": replicas.min,
             "max_replicas": replicas.max,
             "target_ongoing_requests": replicas.target,
-            "upscale_delay_s": replicas.upscale_delay,
-            "downscale_delay_s": replicas.downscale_delay,
-            "downscale_to_zero_delay_s": replicas.downscale_to_zero_delay,
-            "policy": {"policy_function": "penstock.scaling.adapter:decide"},
+            # The policy waits; Ray does not wait once more.
+            "upscale_delay_s": 0,
+            "downscale_delay_s": 0,
+            "downscale_to_zero_delay_s": 0,
+            "metrics_interval_s": REPORT_PERIOD,
+            "look_back_period_s": 2 * REPORT_PERIOD,
+            "policy": {
+                "policy_function": "penstock.scaling.adapter:ModelScaling",
+                "policy_kwargs": {
+                    "model": name,
+                    "upscale_delay": replicas.upscale_delay,
+                    "downscale_delay": replicas.downscale_delay,
+                    "downscale_to_zero_delay": replicas.downscale_to_zero_delay,
+                    "kv_threshold": replicas.kv_threshold,
+                },
+            },
         },
     }
 

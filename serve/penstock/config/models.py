@@ -45,19 +45,27 @@ class Replicas(Section):
     """Replicas at most, however high the load."""
 
     target: int = Field(default=16, ge=1)
-    """Requests in progress per replica that scaling aims at."""
+    """Requests in progress per replica that scaling aims at, those that wait counted in. Up to a tenth more is borne
+    without a further replica."""
 
     limit: int = Field(default=1024, ge=1)
     """Requests in progress on one replica at most; what comes beyond waits in the gateway."""
 
     upscale_delay: Duration = 10.0
-    """More replicas must have been needed for so long before one is started. The first one is started at once."""
+    """More replicas must have been needed for so long before they are started. It is not waited for where none is
+    there, or where at least twice as many are needed."""
 
     downscale_delay: Duration = 300.0
-    """Fewer replicas must have sufficed for so long before one is stopped. A start takes minutes, so this is longer."""
+    """So many replicas stay as were needed at any moment within so long. A start takes minutes, so one lull must not
+    stop what the next minute needs."""
 
     downscale_to_zero_delay: Duration = 600.0
     """The last replica is stopped after so long without a request, where `min` is 0."""
+
+    kv_threshold: float = Field(default=0.9, gt=0, le=1)
+    """Share of the KV cache in use from which requests that queue in engines are a sign of too few replicas, though
+    `target` is not reached: long prompts fill the cache before their number does. One replica at a time is started
+    for it; 1 waits until the caches are completely full."""
 
     @model_validator(mode="before")
     @classmethod

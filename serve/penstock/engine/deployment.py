@@ -15,9 +15,11 @@ from ray import serve
 from ray._private import worker
 
 from penstock import logs
-from penstock.board import Failure
+from penstock.board import Failure, Phase
+from penstock.board.gauges import Gauge
 from penstock.board.kv import KvBoard
 from penstock.engine.log import EngineLog
+from penstock.engine.probe import EngineProbe
 from penstock.engine.replica import EngineReplica, Identity
 from penstock.engine.spec import DEPLOYMENT, EngineSpec
 from penstock.errors import EngineError
@@ -62,8 +64,17 @@ class EngineDeployment:
             raise EngineError(failure.cause, remedy=failure.remedy)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        running = await self._replica.running_requests()
-        return {} if running is None else {"requests": float(running)}
+        """What scaling goes by (`Gauge`). Nothing where the engine does not answer: that is not the same as no load."""
+        if self._replica.failure is not None:
+            return {}
+        async with EngineProbe(self._replica.place) as probe:
+            gauges = await probe.gauges()
+        if gauges is None:
+            return {}
+        phases = self._replica.report.phases
+        ready = next((mark.at for mark in phases if mark.phase is Phase.READY), None)
+        took = {} if ready is None else {Gauge.START_SECONDS: ready - phases[0].at}
+        return {name.value: value for name, value in {**gauges, **took}.items()}
 
     async def __del__(self) -> None:
         # Serve awaits this once no lease is left; the interpreter's own call of it comes too late to do anything.

@@ -5,12 +5,13 @@ Used by the replica. Speaks the routes that vLLM and the simulator share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 import orjson
 
+from penstock.board.gauges import Gauge
 from penstock.engine.command import Place
 
 _REQUEST_LIMIT = aiohttp.ClientTimeout(total=5)
@@ -78,9 +79,22 @@ class EngineProbe:
 
     async def running_requests(self) -> int | None:
         """Requests that it works on or queues, from its own gauges; None when it does not answer."""
+        gauges = await self.gauges()
+        return None if gauges is None else int(gauges[Gauge.RUNNING] + gauges[Gauge.QUEUED])
+
+    async def metrics(self) -> tuple[str, Mapping[str, str]] | None:
+        """Its metrics in Prometheus' text, and the headers of that answer; None when it does not answer."""
         try:
             async with self._session.get("/metrics") as response:
-                return requests_in_progress(await response.text()) if response.status == 200 else None
+                return (await response.text(), response.headers) if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+    async def gauges(self) -> dict[Gauge, float] | None:
+        """What it says of its load; None when it does not answer."""
+        try:
+            async with self._session.get("/metrics") as response:
+                return read_gauges(await response.text()) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
@@ -95,10 +109,28 @@ def warm_up_request(model: str, endpoints: Iterable[str]) -> tuple[str, dict[str
     return None
 
 
-def requests_in_progress(metrics: str) -> int:
-    """The sum of vLLM's gauges for running and waiting requests in Prometheus' text."""
-    total = 0.0
+_SUMMED = {
+    "vllm:num_requests_running": "running",
+    "vllm:num_requests_waiting": "queued",
+    "vllm:e2e_request_latency_seconds_sum": "seconds",
+    "vllm:e2e_request_latency_seconds_count": "ended",
+}
+_KV_USAGE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
+"""vLLM's name, and the one that it had before."""
+
+
+def read_gauges(metrics: str) -> dict[Gauge, float]:
+    """The load of one engine from vLLM's metrics in Prometheus' text. A server of several engines has a line for each:
+    requests are summed, and of the KV caches the fullest counts."""
+    sums = dict.fromkeys(_SUMMED.values(), 0.0)
+    usage = 0.0
     for line in metrics.splitlines():
-        if line.startswith(("vllm:num_requests_running{", "vllm:num_requests_waiting{")):
-            total += float(line.rpartition(" ")[2])
-    return int(total)
+        name, _, rest = line.partition("{")
+        if name in _SUMMED:
+            sums[_SUMMED[name]] += float(rest.rpartition(" ")[2])
+        elif name in _KV_USAGE:
+            usage = max(usage, float(rest.rpartition(" ")[2]))
+    gauges = {Gauge.RUNNING: sums["running"], Gauge.QUEUED: sums["queued"], Gauge.KV_USAGE: usage}
+    if sums["ended"]:
+        gauges[Gauge.REQUEST_SECONDS] = sums["seconds"] / sums["ended"]
+    return gauges

@@ -1,22 +1,230 @@
-"""How many replicas a model should have. A pure function, called by `adapter` within Serve's controller."""
+"""How many replicas a model should have. A pure function, called every `PERIOD` by `adapter`, and by the replay.
+
+What it holds to:
+- the aim is `target` requests in progress per replica; what waits in gateways and engines counts as well;
+- growing is quick: from nothing at once, at twice what is asked for as soon as it was seen twice, else after the load
+  has needed more for the whole upscale delay. Replicas on their way count as if they were there;
+- shrinking is slow: the highest need within the downscale delay decides, so one lull stops nothing;
+- between "too few" and "enough" lies a band in which nothing changes, so a load at a boundary does not flap;
+- a full KV cache with requests queueing before it asks for one more replica at a time, whatever the requests say;
+- a replica that does not report is no idle replica: while one is missing, none is stopped;
+- time is its own: the sum of steps between decisions, each within bounds. A clock that jumps cannot run a window out.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from penstock.scaling.explanation import Explanation, Rule, Seen, explain
+from penstock.scaling.observation import Observation, Report, Settings
+from penstock.scaling.windows import Window
 
-class Load(NamedTuple):
-    """What is known of a model's load."""
+PERIOD = 2.0
+"""Seconds between two decisions. Reports come every second."""
+STALE = 10.0
+"""A report older than so many seconds says nothing of now."""
+TOLERANCE = 0.1
+"""Share of the target by which replicas may be overloaded before one more is asked for."""
+BURST = 2.0
+"""So many times what is asked for is needed: too much to wait for the upscale delay."""
+HELP = 4.0
+"""While replicas start, each of them is expected to work off at most so many targets of what waits."""
+KV_SETTLE = 30.0
+"""Seconds that KV caches must be full before one more replica starts: the last one needs time to take its share."""
+KV_BAND = 0.2
+"""So far below the threshold KV caches must be before fewer replicas are thought to hold what they hold."""
+LONGEST_STEP = 30.0
+"""Seconds that pass at most between two decisions, whatever the clock says."""
 
-    in_engines: float
-    """Requests that engines run or queue."""
-    waiting: float
-    """Requests that wait in the gateways for a replica."""
+
+class State(NamedTuple):
+    """What the policy remembers from one decision to the next. Times are seconds of its own clock."""
+
+    clock: float = 0.0
+    now: float | None = None
+    """What the clock of the observation said last."""
+    previous: float | None = None
+    """Replicas' worth of load that was seen last."""
+    low: Window = Window()
+    high: Window = Window()
+    busy: float = 0.0
+    """When a request was seen last."""
+    full: float | None = None
+    """Since when the KV caches are full."""
+    known: Mapping[str, Report] = MappingProxyType({})
+    """The last report of each replica that runs."""
 
 
-def desired_replicas(load: Load, *, target: int, least: int, most: int) -> int:
-    """Replicas at which each has `target` requests in progress; between `least` and `most`, and at least one while
-    anything is in progress."""
-    wanted = math.ceil((load.in_engines + load.waiting) / target)
-    return max(least, min(wanted, most))
+INITIAL = State()
+"""Where nothing was seen yet."""
+
+
+class Decision(NamedTuple):
+    """The number, why, and what to hand in with the next observation."""
+
+    replicas: int
+    explanation: Explanation
+    state: State
+
+
+def decide(seen: Observation, settings: Settings, state: State = INITIAL) -> Decision:
+    """Replicas that there should be, from `settings.least` to `settings.most`.
+
+    Args:
+        state: what the last decision gave; nothing where there was none, or after a change of settings.
+    """
+    step = 0.0 if state.now is None else min(max(seen.now - state.now, 0.0), LONGEST_STEP)
+    clock = state.clock + step
+    load = _measure(seen, settings, state.known)
+    lowest, low = state.low.lowest(clock, load.growing, settings.upscale_delay)
+    highest, high = state.high.highest(clock, load.shrinking, settings.downscale_delay)
+    busy = clock if load.possible > 0 else state.busy
+    full = _full_since(load, seen, settings, state.full, clock)
+
+    facts = load.seen._replace(idle=clock - busy)
+    rule, wanted = _more(
+        seen.asked,
+        now=load.growing,
+        twice=min(load.growing, state.previous or 0.0),
+        lasting=lowest if clock >= settings.upscale_delay else 0.0,
+    )
+    if wanted <= seen.asked and _kv_caches_ask(facts, settings, full, clock):
+        rule, wanted = Rule.KV_CACHE, seen.asked + 1
+    elif rule is Rule.STEADY:
+        rule, wanted = _fewer(facts, math.ceil(highest), clock, settings)
+    rule, wanted = _bounded(rule, wanted, settings)
+    remembered = State(clock, seen.now, load.growing, low, high, busy, full, load.known)
+    return Decision(wanted, explain(rule, wanted, facts, settings), remembered)
+
+
+class _Load(NamedTuple):
+    """What was seen, in replicas' worth."""
+
+    growing: float
+    """Requests that are surely there, what waits only so far as more replicas can help it."""
+    possible: float
+    """Requests that may be there."""
+    shrinking: float
+    """The same, or what the KV caches hold where that is more."""
+    seen: Seen
+    known: Mapping[str, Report]
+
+
+def _measure(seen: Observation, settings: Settings, known: Mapping[str, Report]) -> _Load:
+    fresh = {name: seen.reports[name] for name in seen.running if name in seen.reports and _is_fresh(seen, name)}
+    late = seen.running - fresh.keys()
+    # Of a replica that says nothing now, what it said last; of one that never did, nothing for growing, since it may
+    # have started a moment ago, and its full share for shrinking.
+    remembered = {name: known.get(name) or seen.reports[name] for name in late if name in known or name in seen.reports}
+    reports = [*fresh.values(), *remembered.values()]
+    silent = len(late) - len(remembered)
+    running = sum(report.running for report in reports)
+    queued = sum(report.queued for report in reports)
+    starting = max(seen.asked - len(seen.running), 0)
+    target = settings.target
+    growing = (running + (queued + seen.waiting) / _help(seen, starting, fresh)) / target
+    possible = (running + queued + seen.waiting) / target + silent
+    kv_usage = sum(report.kv_usage for report in fresh.values())
+    # Caches of idle engines hold nothing that is needed.
+    held = min(kv_usage / max(settings.kv_threshold - KV_BAND, KV_BAND), seen.asked) if running + queued > 0 else 0.0
+    return _Load(
+        growing=growing,
+        possible=possible,
+        shrinking=max(possible, held),
+        seen=Seen(
+            asked=seen.asked,
+            ready=len(seen.running),
+            starting=starting,
+            in_engines=running,
+            queued=queued,
+            waiting=seen.waiting,
+            missing=len(late),
+            kv_usage=kv_usage / len(fresh) if fresh else 0.0,
+            needed=_grown(growing, seen.asked) or min(math.ceil(possible), seen.asked),
+            idle=0.0,
+        ),
+        known={**fresh, **remembered},
+    )
+
+
+def _is_fresh(seen: Observation, name: str) -> bool:
+    return seen.reports[name].age <= STALE
+
+
+def _help(seen: Observation, starting: int, fresh: Mapping[str, Report]) -> float:
+    """Targets of waiting requests that one replica works off.
+
+    While replicas are on their way, what waits grows, and all of it was asked for already once: a further one is worth
+    its start only for what the others will not have worked off by the time it is ready.
+    """
+    times = [report.request_seconds for report in fresh.values() if report.request_seconds]
+    if not starting or not times or seen.start_seconds is None:
+        return 1.0
+    return min(max(1.0, 1.0 + seen.start_seconds * len(times) / sum(times)), HELP)
+
+
+def _grown(load: float, asked: int) -> int:
+    """Replicas for a load that those asked for cannot bear; 0 where they can."""
+    return max(math.ceil(load - TOLERANCE), 1) if load > asked * (1 + TOLERANCE) else 0
+
+
+def _more(asked: int, *, now: float, twice: float, lasting: float) -> tuple[Rule, int]:
+    """
+    Args:
+        now, twice, lasting: the load of this moment, the lower of this and the last one, the lowest for the whole
+            upscale delay.
+    """
+    if asked == 0 and now > 0:
+        return Rule.FIRST, _grown(now, asked)
+    burst = _grown(twice, asked) if twice >= BURST * asked else 0
+    enough = _grown(lasting, asked)
+    if burst > enough:
+        return Rule.BURST, burst
+    if enough:
+        return Rule.LOAD, enough
+    return Rule.CONFIRMING if _grown(now, asked) else Rule.STEADY, asked
+
+
+def _full_since(load: _Load, seen: Observation, settings: Settings, since: float | None, clock: float) -> float | None:
+    """Since when the KV caches are full; None while they are not, or while help is on its way."""
+    usage = load.seen.kv_usage
+    if load.seen.starting or not seen.running or usage < settings.kv_threshold - KV_BAND:
+        return None
+    if since is None:
+        return clock if usage >= settings.kv_threshold and load.seen.queued > 0 else None
+    return since
+
+
+def _kv_caches_ask(seen: Seen, settings: Settings, full: float | None, clock: float) -> bool:
+    if full is None or seen.kv_usage < settings.kv_threshold or seen.queued <= 0:
+        return False
+    return clock - full >= max(settings.upscale_delay, KV_SETTLE)
+
+
+def _fewer(seen: Seen, highest: int, clock: float, settings: Settings) -> tuple[Rule, int]:
+    """
+    Args:
+        highest: replicas that were needed at some time within the downscale delay.
+    """
+    idle = settings.least == 0 and seen.idle >= settings.downscale_to_zero_delay
+    lasted = clock >= settings.downscale_delay
+    # The last one has its own time.
+    enough = max(min(highest, seen.asked), 1) if lasted else seen.asked
+    if idle and enough <= 1 and seen.asked:
+        rule, enough = Rule.IDLE, 0
+    elif enough < seen.asked:
+        rule = Rule.LESS_LOAD
+    else:
+        return (Rule.LULL if seen.needed < seen.asked else Rule.STEADY), seen.asked
+    return (Rule.MISSING_REPORTS, seen.asked) if seen.missing else (rule, enough)
+
+
+def _bounded(rule: Rule, wanted: int, settings: Settings) -> tuple[Rule, int]:
+    if wanted > settings.most or (rule is Rule.CONFIRMING and wanted == settings.most):
+        return Rule.AT_MOST, settings.most
+    if wanted < settings.least or (rule is Rule.LULL and wanted == settings.least):
+        return Rule.AT_LEAST, settings.least
+    return rule, wanted

@@ -131,8 +131,7 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "penstock.commonEnv" -}}
 {{- dict
   "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" (include "penstock.drain" .)
-  "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S" "2"
-  "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S" "1"
+  "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR" "0.5"
   "RAY_USAGE_STATS_ENABLED" "0"
   "RAY_worker_niceness" "0"
   | toJson -}}

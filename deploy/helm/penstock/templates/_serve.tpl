@@ -33,7 +33,7 @@ model-{{ $plain }}{{ if ne $plain . }}-{{ sha256sum . | trunc 8 }}{{ end }}
 {{- $given = dict "min" (int .replicas) "max" (max 1 (int .replicas)) -}}
 {{- end -}}
 {{- /* Not merge, which takes 0 for nothing. */ -}}
-{{- $numbers := dict "min" 1 "max" 1 "target" 16 "limit" 1024 "upscaleDelay" 10 "downscaleDelay" 300 "downscaleToZeroDelay" 600 -}}
+{{- $numbers := dict "min" 1 "max" 1 "target" 16 "limit" 1024 "upscaleDelay" 10 "downscaleDelay" 300 "downscaleToZeroDelay" 600 "kvThreshold" 0.9 -}}
 {{- range $key, $value := $given }}{{ $_ := set $numbers $key $value }}{{ end -}}
 {{- toJson $numbers -}}
 {{- end -}}
@@ -67,14 +67,21 @@ deployments:
     num_replicas: auto
     autoscaling_config:
       min_replicas: {{ $min }}
-      initial_replicas: {{ $min }}
       max_replicas: {{ $max }}
       target_ongoing_requests: {{ int64 $replicas.target }}
-      upscale_delay_s: {{ include "penstock.seconds" $replicas.upscaleDelay }}
-      downscale_delay_s: {{ include "penstock.seconds" $replicas.downscaleDelay }}
-      downscale_to_zero_delay_s: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
+      upscale_delay_s: 0
+      downscale_delay_s: 0
+      downscale_to_zero_delay_s: 0
+      metrics_interval_s: 1
+      look_back_period_s: 2
       policy:
-        policy_function: penstock.scaling.adapter:decide
+        policy_function: penstock.scaling.adapter:ModelScaling
+        policy_kwargs:
+          model: {{ .name | quote }}
+          upscale_delay: {{ include "penstock.seconds" $replicas.upscaleDelay }}
+          downscale_delay: {{ include "penstock.seconds" $replicas.downscaleDelay }}
+          downscale_to_zero_delay: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
+          kv_threshold: {{ $replicas.kvThreshold }}
     {{- end }}
     max_ongoing_requests: {{ int64 $replicas.limit }}
     graceful_shutdown_timeout_s: {{ include "penstock.drain" $root }}
