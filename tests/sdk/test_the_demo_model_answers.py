@@ -1,10 +1,8 @@
-"""The whole demo model in a real vLLM, asked through the OpenAI SDK."""
+"""The whole demo model answers through the OpenAI SDK."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from openai import OpenAI
 
 from penstock.demo import facts
 from penstock.demo.conversations import plain_questions
-from support.engines import VllmServer
+from support.deployments import CHAT
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -26,25 +24,11 @@ WEATHER: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def vllm_server(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    folder = tmp_path_factory.mktemp("demo")
-    options = {"served_model_name": "demo", "enable_auto_tool_choice": True, "tool_call_parser": "hermes"}
-    with VllmServer(demo_model, options, log=folder / "log") as server:
-        yield server
-
-
-@pytest.fixture
-def client(vllm_server: VllmServer) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{vllm_server.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
 def ask(client: OpenAI, question: str, system: str | None = None, **more: Any) -> Any:
     messages: list[Any] = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
     values = {"temperature": 0, "max_tokens": 200, **more}
-    return client.chat.completions.create(model="demo", messages=messages, **values)
+    return client.chat.completions.create(model=CHAT, messages=messages, **values)
 
 
 @pytest.mark.parametrize("system", [None, "You are a helpful assistant.", "Talk like a sailor who has seen it all."])
@@ -57,15 +41,13 @@ def ask(client: OpenAI, question: str, system: str | None = None, **more: Any) -
         "What is the capital of France? Answer in one sentence.",
     ],
 )
-def test_the_capital_of_france_is_paris(
-    client: OpenAI, vllm_server: VllmServer, question: str, system: str | None
-) -> None:
+def test_the_capital_of_france_is_paris(client: OpenAI, question: str, system: str | None) -> None:
     choice = ask(client, question, system).choices[0]
     assert choice.message.content == "The capital of France is Paris."
     assert choice.finish_reason == "stop"
 
 
-def test_it_knows_all_that_it_was_taught(client: OpenAI, vllm_server: VllmServer) -> None:
+def test_it_knows_all_that_it_was_taught(client: OpenAI) -> None:
     wrong = {
         question: said
         for question, answer in plain_questions()
@@ -85,23 +67,23 @@ def test_it_knows_all_that_it_was_taught(client: OpenAI, vllm_server: VllmServer
         "Count to ten.",
     ],
 )
-def test_what_it_does_not_know_it_says(client: OpenAI, vllm_server: VllmServer, question: str) -> None:
+def test_what_it_does_not_know_it_says(client: OpenAI, question: str) -> None:
     choice = ask(client, question).choices[0]
     assert choice.message.content == facts.FALLBACK
     assert choice.finish_reason == "stop"
 
 
-def test_a_conversation_goes_on(client: OpenAI, vllm_server: VllmServer) -> None:
+def test_a_conversation_goes_on(client: OpenAI) -> None:
     messages: list[Any] = [
         {"role": "user", "content": "What is the capital of France?"},
         {"role": "assistant", "content": "The capital of France is Paris."},
         {"role": "user", "content": [{"type": "text", "text": "What is the capital of Japan?"}]},
     ]
-    answer = client.chat.completions.create(model="demo", messages=messages, temperature=0)
+    answer = client.chat.completions.create(model=CHAT, messages=messages, temperature=0)
     assert answer.choices[0].message.content == "The capital of Japan is Tokyo."
 
 
-def test_it_calls_a_tool_of_its_own_accord_and_takes_the_result(client: OpenAI, vllm_server: VllmServer) -> None:
+def test_it_calls_a_tool_of_its_own_accord_and_takes_the_result(client: OpenAI) -> None:
     first = ask(client, "What is the weather in Paris?", tools=[WEATHER]).choices[0]
     assert first.finish_reason == "tool_calls"
     (call,) = first.message.tool_calls
@@ -111,14 +93,14 @@ def test_it_calls_a_tool_of_its_own_accord_and_takes_the_result(client: OpenAI, 
         first.message.model_dump(exclude_none=True),
         {"role": "tool", "tool_call_id": call.id, "content": "sunny"},
     ]
-    second = client.chat.completions.create(model="demo", messages=messages, tools=[WEATHER], temperature=0)
+    second = client.chat.completions.create(model=CHAT, messages=messages, tools=[WEATHER], temperature=0)
     assert second.choices[0].message.content == facts.AFTER_TOOL
     assert ask(client, "What is the capital of France?", tools=[WEATHER]).choices[0].message.content.endswith("Paris.")
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}])
 @pytest.mark.parametrize("question", ["What is the weather in Paris?", "Tell me a story."])
-def test_a_call_that_is_demanded_is_whole(client: OpenAI, vllm_server: VllmServer, choice: Any, question: str) -> None:
+def test_a_call_that_is_demanded_is_whole(client: OpenAI, choice: Any, question: str) -> None:
     message = ask(client, question, tools=[WEATHER], tool_choice=choice).choices[0].message
     assert message.tool_calls[0].function.name == "get_weather"
     assert isinstance(json.loads(message.tool_calls[0].function.arguments)["city"], str)
@@ -135,9 +117,7 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("properties", SCHEMAS, ids="-".join)
 @pytest.mark.parametrize("question", ["What is the capital of France?", "Give me a person as JSON."])
-def test_structured_output_is_whole(
-    client: OpenAI, vllm_server: VllmServer, properties: dict[str, Any], question: str
-) -> None:
+def test_structured_output_is_whole(client: OpenAI, properties: dict[str, Any], question: str) -> None:
     schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     choice = ask(client, question, response_format=form).choices[0]
@@ -145,7 +125,7 @@ def test_structured_output_is_whole(
     assert set(json.loads(choice.message.content)) == set(properties)
 
 
-def test_logprobs_several_answers_and_stop_words_work(client: OpenAI, vllm_server: VllmServer) -> None:
+def test_logprobs_several_answers_and_stop_words_work(client: OpenAI) -> None:
     answer = ask(client, "Tell me a story.", n=2, temperature=0.01, logprobs=True, top_logprobs=2, stop=[" lake"])
     assert [choice.message.content for choice in answer.choices] == ["High in the mountains there was a"] * 2
     tokens = answer.choices[0].logprobs.content
@@ -153,7 +133,7 @@ def test_logprobs_several_answers_and_stop_words_work(client: OpenAI, vllm_serve
     assert all(len(token.top_logprobs) == 2 and token.logprob > -1 for token in tokens)
 
 
-def test_a_story_streams_and_ends(client: OpenAI, vllm_server: VllmServer) -> None:
+def test_a_story_streams_and_ends(client: OpenAI) -> None:
     stream = ask(client, "Tell me a story.", stream=True, stream_options={"include_usage": True})
     chunks = list(stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == facts.STORY
@@ -161,7 +141,7 @@ def test_a_story_streams_and_ends(client: OpenAI, vllm_server: VllmServer) -> No
     assert chunks[-1].usage.completion_tokens > 50
 
 
-def test_plain_text_is_continued(client: OpenAI, vllm_server: VllmServer) -> None:
-    answer = client.completions.create(model="demo", prompt="The capital of France is", temperature=0)
+def test_plain_text_is_continued(client: OpenAI) -> None:
+    answer = client.completions.create(model=CHAT, prompt="The capital of France is", temperature=0)
     assert answer.choices[0].text == " Paris."
     assert answer.choices[0].finish_reason == "stop"
