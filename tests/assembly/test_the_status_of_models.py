@@ -8,6 +8,7 @@ import pytest
 
 from penstock.assembly.status import State, Status, combine
 from penstock.board import Failure, Phase, PhaseMark, ReplicaReport
+from penstock.board.decisions import ScalingDecision
 
 URL = "http://127.0.0.1:8000"
 
@@ -129,3 +130,21 @@ def test_a_failed_gateway_is_named() -> None:
     status = combine({"gateway": {"status": "DEPLOY_FAILED", "message": "port taken"}}, [], url=URL)
     assert status.failed == ["gateway"]
     assert status.gateway.message == "port taken"
+
+
+def _decision(model: str, **facts: Any) -> ScalingDecision:
+    given = {"replicas": 2, "rule": "load", "text": "Because.", "since": 1.0, "updated": 2.0}
+    return ScalingDecision(**{"model": model, "least": 0, "most": 8, "target": 16, **given, **facts})
+
+
+def test_a_model_that_scales_shows_why_it_has_its_number_and_one_that_does_not_shows_nothing() -> None:
+    scaled, fixed = _serve(("r", "RUNNING")), _serve(("r", "RUNNING"))
+    scaled["deployments"]["engine"]["deployment_config"] = {"autoscaling_config": {"min_replicas": 0}}
+    fixed["deployments"]["engine"]["deployment_config"] = {"num_replicas": 2, "autoscaling_config": None}
+    decisions = [_decision("other"), _decision("demo")]
+    (model,) = combine({"model-demo": scaled}, [], decisions, url=URL).models
+    assert (model.scales, model.scaling) == (True, decisions[1])
+    (undecided,) = combine({"model-demo": scaled}, [], url=URL).models
+    assert (undecided.scales, undecided.scaling) == (True, None)
+    (model,) = combine({"model-demo": fixed}, [], decisions, url=URL).models
+    assert (model.scales, model.scaling) == (False, None)

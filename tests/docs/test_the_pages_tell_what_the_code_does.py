@@ -13,6 +13,8 @@ from penstock.config import Document
 from penstock.gateway import errors
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.routes import ROUTES
+from penstock.gateway.scaling_metrics import ScalingMetrics
+from penstock.gateway.start_metrics import StartMetrics
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
@@ -40,6 +42,8 @@ def test_every_route_is_listed() -> None:
 def test_every_metric_is_listed_and_no_other() -> None:
     metrics = Metrics()
     metrics.watch(dict, lambda: 0)
+    StartMetrics(list).register(metrics.registry)
+    ScalingMetrics(list).register(metrics.registry)
     names = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()

@@ -19,7 +19,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from penstock.assembly.serve_config import GATEWAY_APPLICATION
 from penstock.assembly.status import Status, combine
-from penstock.board.kv import KvBoard
+from penstock.board.kv import KvBoard, KvDecisions
 from penstock.errors import MachineError, NotRunningError
 
 NAMESPACE = "serve"
@@ -99,7 +99,7 @@ class Cluster:
             details = _get_global_client().get_serve_details()
         except RayServeException as error:
             raise NotRunningError("Penstock is not on this Ray.", remedy="penstock apply puts it there.") from error
-        return combine(details.get("applications") or {}, KvBoard().reports(), url=url)
+        return combine(details.get("applications") or {}, KvBoard().reports(), KvDecisions().decisions(), url=url)
 
     def stop_serving(self) -> None:
         """Remove everything that `apply` put there: first the gateway, which finishes its requests, then the models.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from penstock.assembly.serve_config import GATEWAY_APPLICATION
 from penstock.board import Failure, Phase, PhaseMark, ReplicaReport
+from penstock.board.decisions import ScalingDecision
 
 
 class State(StrEnum):
@@ -60,6 +61,10 @@ class ModelStatus(BaseModel):
     replicas: list[ReplicaStatus] = Field(default_factory=list)
     failures: list[ReplicaStatus] = Field(default_factory=list)
     """Replicas that are gone and said why, latest last."""
+    scales: bool = False
+    """Whether the number of replicas follows the load."""
+    scaling: ScalingDecision | None = None
+    """How many replicas there should be, and why; None where the number is fixed, and before the first decision."""
 
 
 class GatewayStatus(BaseModel):
@@ -99,13 +104,25 @@ class Status(BaseModel):
         return [*(["gateway"] if self.gateway.state is State.FAILED else []), *models]
 
 
-def combine(applications: Mapping[str, Mapping[str, Any]], reports: Sequence[ReplicaReport], *, url: str) -> Status:
+def combine(
+    applications: Mapping[str, Mapping[str, Any]],
+    reports: Sequence[ReplicaReport],
+    decisions: Sequence[ScalingDecision] = (),
+    *,
+    url: str,
+) -> Status:
     """
     Args:
         applications: Serve's details by application (`ServeInstanceDetails.applications` as plain data).
+        decisions: the latest on each model; those of models that are gone or do not scale are ignored.
         url: where the gateway listens.
     """
-    models = [_model(details, reports) for name, details in sorted(applications.items()) if name != GATEWAY_APPLICATION]
+    decided = {decision.model: decision for decision in decisions}
+    models = [
+        _model(details, reports, decided)
+        for name, details in sorted(applications.items())
+        if name != GATEWAY_APPLICATION
+    ]
     return Status(gateway=_gateway(applications.get(GATEWAY_APPLICATION), url), models=models)
 
 
@@ -124,7 +141,9 @@ def _gateway(details: Mapping[str, Any] | None, url: str) -> GatewayStatus:
     )
 
 
-def _model(details: Mapping[str, Any], reports: Sequence[ReplicaReport]) -> ModelStatus:
+def _model(
+    details: Mapping[str, Any], reports: Sequence[ReplicaReport], decided: Mapping[str, ScalingDecision]
+) -> ModelStatus:
     args = (details.get("deployed_app_config") or {}).get("args") or {}
     model = args.get("model") or {}
     name = args.get("name", details.get("name", ""))
@@ -139,6 +158,7 @@ def _model(details: Mapping[str, Any], reports: Sequence[ReplicaReport]) -> Mode
     serving = sum(replica.phase is Phase.READY for replica in replicas)
     failed = sum(replica.phase is Phase.FAILED for replica in replicas)
     state = _overall(details, serving=serving, failed=failed, idle=_wants_none(details))
+    scales = any((d.get("deployment_config") or {}).get("autoscaling_config") for d in _deployments(details))
     return ModelStatus(
         name=name,
         aliases=model.get("aliases", []),
@@ -150,6 +170,8 @@ def _model(details: Mapping[str, Any], reports: Sequence[ReplicaReport]) -> Mode
         max_model_len=next((r.max_model_len for r in said.values() if r.max_model_len), None),
         replicas=replicas,
         failures=failures,
+        scales=scales,
+        scaling=decided.get(name) if scales else None,
     )
 
 

@@ -6,12 +6,14 @@ import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from penstock.assembly.cluster import Cluster
+from penstock.assembly.status import Status
 from penstock.cli import picture, session, waiting
 from penstock.cli.exits import FAILED
+from penstock.cli.why import why
 
 
 def status(
@@ -20,6 +22,9 @@ def status(
     ] = None,
     url: Annotated[str | None, typer.Option(help="Where its gateway listens, with --address.", metavar="URL")] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it until Ctrl-C.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--why", help="Say why each model has as many replicas as it has. JSON says it always.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the models, their replicas and phases, and the address. Ends with 1 unless everything is ready.
@@ -32,7 +37,7 @@ def status(
     console = Console(highlight=False)
     try:
         if watch:
-            _watch(cluster, where, console)
+            _watch(cluster, where, console, explain=explain)
             return
         found = cluster.status(where)
     finally:
@@ -40,15 +45,21 @@ def status(
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        console.print(picture.overview(found, now=time.time()))
+        console.print(_shown(found, explain=explain))
     if not found.ready:
         raise typer.Exit(FAILED)
 
 
-def _watch(cluster: Cluster, url: str, console: Console) -> None:
+def _shown(status: Status, *, explain: bool) -> RenderableType:
+    now = time.time()
+    tables = picture.overview(status, now=now)
+    return Group(tables, why(status, now=now)) if explain else tables
+
+
+def _watch(cluster: Cluster, url: str, console: Console, *, explain: bool) -> None:
     stop = waiting.Stop()
     with stop.on_signals(), Live(console=console, refresh_per_second=4) as live:
         while True:
-            live.update(picture.overview(cluster.status(url), now=time.time()))
+            live.update(_shown(cluster.status(url), explain=explain))
             if stop.wait(waiting.LOOK):
                 return

@@ -15,13 +15,14 @@ from ray import serve
 
 from penstock import logs
 from penstock.board import Phase, ReplicaReport
-from penstock.board.kv import KvBoard
+from penstock.board.kv import KvBoard, KvDecisions
 from penstock.gateway import ray_shortages
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, derive_catalog
 from penstock.gateway.freshness import Freshness
 from penstock.gateway.listener import Listener
 from penstock.gateway.ray_leases import RayLeaseSource
+from penstock.gateway.scaling_metrics import ScalingMetrics
 from penstock.gateway.shortage import Shortages
 from penstock.gateway.spec import DEPLOYMENT, GatewayRoutes, GatewaySpec
 from penstock.gateway.start_metrics import StartMetrics
@@ -61,6 +62,8 @@ class GatewayDeployment:
             account_of=lambda model: self._shortages.account(model, time.time()),
         )
         self._start_metrics.register(self._app.metrics.registry)
+        self._scaling_metrics = ScalingMetrics(lambda: self._routes.models)
+        self._scaling_metrics.register(self._app.metrics.registry)
         self._listener = Listener(self._app, spec.gateway, shared=True)
         self._watches: list[asyncio.Task[None]] = []
         await self._listener.start()
@@ -99,6 +102,7 @@ class GatewayDeployment:
             # What is known stays when Ray's control store is away for a while.
             with contextlib.suppress(Exception):
                 self._publish(await asyncio.to_thread(self._board.reports))
+                self._scaling_metrics.note(await asyncio.to_thread(KvDecisions().decisions), time.monotonic())
 
     async def _watch_shortages(self) -> None:
         while True:
