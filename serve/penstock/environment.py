@@ -18,6 +18,10 @@ STATE_DIRECTORY = "PENSTOCK_STATE_DIR"
 """Folder in which a running Penstock of this machine notes how to reach it."""
 
 
+LEAVING_FILE = "PENSTOCK_LEAVING_FILE"
+"""File whose being there tells the gateways of a pod that the pod stops."""
+
+
 def variable(name: str) -> str | None:
     """The value of a variable that the document or a protocol names; empty counts as not set."""
     return os.environ.get(name) or None
@@ -39,6 +43,11 @@ def state_directory() -> Path:
         return Path(named)
     base = variable("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "penstock"
+
+
+def leaving_file() -> Path | None:
+    """The file by which this pod's gateway learns that the pod stops; None where nobody would make one."""
+    return Path(named) if (named := variable(LEAVING_FILE)) else None
 
 
 def prepare_for_ray() -> None:

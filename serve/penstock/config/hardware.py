@@ -11,6 +11,8 @@ from penstock.config.base import Finding, Section, refused
 from penstock.config.labels import label_key_problem, label_value_problem, quantity_problem
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+MAX_PODS = 64
+"""Pods of a hardware profile at most, unless the chart's values say otherwise."""
 _TOLERATION = {
     "key": None,
     "operator": ("Exists", "Equal"),

@@ -31,6 +31,9 @@ class RoutedModel(Section):
 
 
 class GatewayRoutes(Section):
-    """The models behind the address, by served name."""
+    """The models behind the address, by served name, and the address."""
 
+    service: str | None = None
+    """Where clients reach the ready gateways of all Ray clusters of a release: `http://penstock:8000`. None where there
+    is no second cluster beside the first."""
     models: dict[str, RoutedModel] = Field(default_factory=dict)
