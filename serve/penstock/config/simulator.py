@@ -49,6 +49,10 @@ class SimulatorOptions(Section):
     hang_after: int | None = Field(default=None, ge=0)
     """After so many requests the process accepts further ones and never answers. Default: never."""
 
+    silent_after: int | None = Field(default=None, ge=0)
+    """After so many requests the process accepts connections and answers nothing, not even health and metrics. Default:
+    never."""
+
     seed: int = 0
     """Equal seeds give equal tokens and equal failures."""
 

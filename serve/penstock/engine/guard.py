@@ -1,22 +1,17 @@
 """Keeps strangers out of an engine: a middleware that vLLM loads by its path (`--middleware`).
 
 vLLM's own `--api-key` guards some prefixes and leaves `/tokenize`, `/invocations` and others open. This guards
-everything but what tells of health and load, which probes and Prometheus read.
+everything but what tells of health and load, which probes and Prometheus read. Being the outermost layer, it also
+counts what is inside, for the replica's watchdog.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from penstock.environment import engine_token
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from penstock.in_flight import App, InFlight, Receive, Scope, Send
 
 OPEN_PATHS = frozenset({"/health", "/metrics", "/load", "/version"})
 _REFUSAL = (
@@ -34,11 +29,16 @@ class TokenGuard:
     def __init__(self, app: App) -> None:
         self._app = app
         token = engine_token()
+        self._in_flight = InFlight()
         self._expected = hashlib.sha256(f"Bearer {token}".encode()).digest() if token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._may_pass(scope):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        elif scope["path"] in OPEN_PATHS and scope.get("method") in ("GET", "HEAD"):
+            await self._app(scope, receive, self._in_flight.telling(send))
+        elif self._has_token(scope):
+            await self._in_flight.follow(self._app, scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -51,9 +51,7 @@ class TokenGuard:
             )
             await send({"type": "http.response.body", "body": _REFUSAL})
 
-    def _may_pass(self, scope: Scope) -> bool:
-        if scope["path"] in OPEN_PATHS and scope.get("method") in ("GET", "HEAD"):
-            return True
+    def _has_token(self, scope: Scope) -> bool:
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         # Digests have one length, so the comparison tells nothing about the token's.
         return self._expected is not None and hmac.compare_digest(hashlib.sha256(given).digest(), self._expected)

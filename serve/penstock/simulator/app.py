@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
+from penstock.in_flight import InFlight
 from penstock.simulator import (
     chat,
     completions,
@@ -61,10 +62,17 @@ class App:
         self._engine = engine
         self._expected = f"Bearer {token}".encode() if token else None
         self._faults = faults.Faults(engine.options)
+        self._in_flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(f"the simulator speaks HTTP, not {scope['type']}")
+        if scope["path"] in OPEN_PATHS:
+            await self._serve(scope, receive, self._in_flight.telling(send))
+        else:
+            await self._in_flight.follow(self._serve, scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         try:
             await self._answer(exchange, scope["path"], scope["method"])
@@ -76,6 +84,8 @@ class App:
     async def _answer(self, exchange: Exchange, path: str, method: str) -> None:
         if self._expected and path not in OPEN_PATHS:
             self._check_token(exchange.header(b"authorization") or b"", self._expected)
+        if self._faults.silent:
+            await self._hang(exchange)
         methods = ROUTES.get(path)
         if methods is None:
             # In these two cases vLLM's answer is its web framework's.
@@ -95,13 +105,17 @@ class App:
         if not secrets.compare_digest(given, expected):
             raise UnauthorizedError("This engine answers its own replica only: the bearer token is missing or wrong.")
 
+    @staticmethod
+    async def _hang(exchange: Exchange) -> NoReturn:
+        await exchange.gone()
+        raise ClientGoneError
+
     async def _strike(self, exchange: Exchange) -> None:
         match self._faults.next():
             case "crash":
                 faults.crash()
-            case "hang":
-                await exchange.gone()
-                raise ClientGoneError
+            case "hang" | "silence":
+                await self._hang(exchange)
             case "fail":
                 # Answered behind the body, so that the connection stays usable.
                 await exchange.body()
