@@ -3,76 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 
-from penstock.board import Failure, MemoryBoard, Phase
+from penstock.board import Phase
 from penstock.config import Model
 from penstock.engine import command as engine_commands
 from penstock.engine import replica as replicas
 from penstock.engine.command import Command
-from penstock.engine.log import EngineLog
-from penstock.engine.replica import EngineReplica, Identity
-from penstock.engine.spec import EngineSpec
 from penstock.errors import EngineError, WeightsError
+from support.replicas import Bench, serving, simulator, until
 
 pytestmark = pytest.mark.integration
-
-
-class _Bench:
-    """A replica, the board that it reports to, and the deaths it told of."""
-
-    def __init__(self, model: Model, **more: Any) -> None:
-        self.board = MemoryBoard()
-        self.deaths: list[Failure] = []
-        self.log = EngineLog()
-        self.replica = EngineReplica(
-            EngineSpec(name="sim", model=model),
-            Identity("r1", "node", os.getpid(), "127.0.0.1"),
-            self.board,
-            log=self.log,
-            on_death=self.deaths.append,
-            **more,
-        )
-
-    @property
-    def phases(self) -> list[Phase]:
-        (report,) = self.board.reports()
-        return [mark.phase for mark in report.phases]
-
-    def engine(self) -> psutil.Process:
-        return psutil.Process(self.replica.report.engine_pids[0])
-
-
-def _simulator(**options: Any) -> Model:
-    return Model.model_validate({"engine": "simulator", "options": options})
-
-
-@contextlib.asynccontextmanager
-async def _serving(model: Model) -> AsyncIterator[_Bench]:
-    bench = _Bench(model)
-    await bench.replica.start()
-    try:
-        yield bench
-    finally:
-        await bench.replica.stop(0)
-
-
-async def _until(condition: Callable[[], object], limit: float = 90) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, "the condition did not become true"
-        await asyncio.sleep(0.01)
 
 
 def _script(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -82,7 +31,7 @@ def _script(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 
 async def test_a_start_goes_through_its_phases_and_ends_ready() -> None:
-    async with _serving(_simulator()) as bench:
+    async with serving(simulator()) as bench:
         await bench.replica._reporter.flush()
         assert bench.phases[0] is Phase.STARTING
         assert bench.phases[-2:] == [Phase.WARMING, Phase.READY]
@@ -95,7 +44,7 @@ async def test_a_start_goes_through_its_phases_and_ends_ready() -> None:
 
 
 async def test_the_engine_answers_with_the_replicas_token_only() -> None:
-    async with _serving(_simulator()) as bench, aiohttp.ClientSession(bench.replica.place.base_url) as session:
+    async with serving(simulator()) as bench, aiohttp.ClientSession(bench.replica.place.base_url) as session:
         headers = {"authorization": f"Bearer {bench.replica.place.token}"}
         async with session.get("/v1/models", headers=headers) as answer:
             assert answer.status == 200
@@ -104,9 +53,9 @@ async def test_the_engine_answers_with_the_replicas_token_only() -> None:
 
 
 async def test_a_killed_engine_is_reported_at_once() -> None:
-    async with _serving(_simulator()) as bench:
+    async with serving(simulator()) as bench:
         bench.engine().send_signal(signal.SIGKILL)
-        await _until(lambda: bench.deaths)
+        await until(lambda: bench.deaths)
         assert "SIGKILL" in bench.deaths[0].cause
         assert bench.replica.failure == bench.deaths[0]
         (report,) = bench.board.reports()
@@ -117,22 +66,22 @@ async def test_a_killed_engine_is_reported_at_once() -> None:
 
 
 async def test_a_stop_waits_for_a_running_stream() -> None:
-    model = _simulator(tokens_per_second=40, output_tokens=60, time_to_first_token="1ms")
-    async with _serving(model) as bench, aiohttp.ClientSession(bench.replica.place.base_url) as session:
+    model = simulator(tokens_per_second=40, output_tokens=60, time_to_first_token="1ms")
+    async with serving(model) as bench, aiohttp.ClientSession(bench.replica.place.base_url) as session:
         headers = {"authorization": f"Bearer {bench.replica.place.token}"}
         body = {"model": "sim", "stream": True, "messages": [{"role": "user", "content": "x"}]}
         async with session.post("/v1/chat/completions", json=body, headers=headers) as answer:
             await answer.content.readline()
             stopping = asyncio.create_task(bench.replica.stop(30))
-            await _until(lambda: bench.replica.report.phase is Phase.DRAINING)
+            await until(lambda: bench.replica.report.phase is Phase.DRAINING)
             rest = await answer.read()
         await stopping
     assert rest.rstrip().endswith(b"data: [DONE]")
 
 
 async def test_a_stop_waits_no_longer_than_its_grace() -> None:
-    model = _simulator(tokens_per_second=1, output_tokens=1000)
-    async with _serving(model) as bench, aiohttp.ClientSession(bench.replica.place.base_url) as session:
+    model = simulator(tokens_per_second=1, output_tokens=1000)
+    async with serving(model) as bench, aiohttp.ClientSession(bench.replica.place.base_url) as session:
         headers = {"authorization": f"Bearer {bench.replica.place.token}"}
         body = {"model": "sim", "stream": True, "messages": [{"role": "user", "content": "x"}]}
         async with session.post("/v1/chat/completions", json=body, headers=headers) as answer:
@@ -143,9 +92,9 @@ async def test_a_stop_waits_no_longer_than_its_grace() -> None:
 
 
 async def test_a_stop_while_it_starts_ends_the_start() -> None:
-    bench = _Bench(_simulator(startup="10m"))
+    bench = Bench(simulator(startup="10m"))
     starting = asyncio.create_task(bench.replica.start())
-    await _until(lambda: bench.replica.report.phase in (Phase.STARTING, Phase.LOADING) and bench.log.tail())
+    await until(lambda: bench.replica.report.phase in (Phase.STARTING, Phase.LOADING) and bench.log.tail())
     await bench.replica.stop(30)
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -153,9 +102,9 @@ async def test_a_stop_while_it_starts_ends_the_start() -> None:
 
 
 async def test_a_cancelled_start_leaves_nothing() -> None:
-    bench = _Bench(_simulator(startup="10m"))
+    bench = Bench(simulator(startup="10m"))
     starting = asyncio.create_task(bench.replica.start())
-    await _until(bench.log.tail)
+    await until(bench.log.tail)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -164,7 +113,7 @@ async def test_a_cancelled_start_leaves_nothing() -> None:
 
 async def test_an_engine_that_dies_while_starting_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
     _script(monkeypatch, "import sys; print('api_server.py: error: unrecognized arguments: --nope'); sys.exit(2)")
-    bench = _Bench(_simulator())
+    bench = Bench(simulator())
     with pytest.raises(EngineError) as caught:
         await bench.replica.start()
     assert "--nope" in caught.value.message
@@ -176,14 +125,14 @@ async def test_an_engine_that_dies_while_starting_tells_why(monkeypatch: pytest.
 
 async def test_an_engine_that_makes_no_progress_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     _script(monkeypatch, "import time; print('hello', flush=True); time.sleep(600)")
-    bench = _Bench(Model.model_validate({"engine": "simulator", "startup": {"stall": "1s"}}))
+    bench = Bench(Model.model_validate({"engine": "simulator", "startup": {"stall": "1s"}}))
     with pytest.raises(EngineError, match="made no progress for 1s"):
         await bench.replica.start()
 
 
 async def test_an_engine_that_spins_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     _script(monkeypatch, "while True: pass")
-    bench = _Bench(Model.model_validate({"engine": "simulator", "startup": {"stall": "1m", "limit": "2s"}}))
+    bench = Bench(Model.model_validate({"engine": "simulator", "startup": {"stall": "1m", "limit": "2s"}}))
     with pytest.raises(EngineError, match="not ready after 2s"):
         await bench.replica.start()
 
@@ -199,13 +148,13 @@ async def test_a_taken_port_is_replaced_by_another(monkeypatch: pytest.MonkeyPat
         return made(*arguments, place=place, **more)
 
     monkeypatch.setattr(replicas, "engine_command", first_fails)
-    async with _serving(_simulator()) as bench:
+    async with serving(simulator()) as bench:
         assert len(set(calls)) == 2
         assert bench.replica.failure is None
 
 
 async def test_weights_that_cannot_be_had_are_the_reason(tmp_path: Path) -> None:
-    bench = _Bench(Model(source=str(tmp_path)))
+    bench = Bench(Model(source=str(tmp_path)))
     with pytest.raises(WeightsError):
         await bench.replica.start()
     (report,) = bench.board.reports()
@@ -226,9 +175,9 @@ async def test_progress_of_a_download_is_readable_and_a_stop_cancels_it(tmp_path
         cancelled_seen.append(True)
         raise WeightsError("cancelled")
 
-    bench = _Bench(Model(source=str(tmp_path)), fetch_weights=slow_fetch)
+    bench = Bench(Model(source=str(tmp_path)), fetch_weights=slow_fetch)
     starting = asyncio.create_task(bench.replica.start())
-    await _until(lambda: bench.replica.report.detail == "1.0 GiB of 4.0 GiB")
+    await until(lambda: bench.replica.report.detail == "1.0 GiB of 4.0 GiB")
     assert bench.replica.report.phase is Phase.FETCHING
     await bench.replica.stop(30)
     with pytest.raises(asyncio.CancelledError):

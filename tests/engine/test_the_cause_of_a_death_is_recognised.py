@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.engine.diagnosis import TAIL, diagnose
+from penstock.engine.diagnosis import MEMORY_KILL, TAIL, diagnose, stuck
+from penstock.engine.memory_kills import MemoryKill
 
 CASES = {
     "missing-library": [
@@ -17,11 +18,19 @@ CASES = {
     "gpu-memory": [
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
         "ValueError: Free memory on device is less than desired GPU memory utilization",
+        "RuntimeError: CUDA error: out of memory",
+        "torch.cuda.OutOfMemoryError: tried to allocate",
+        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     ],
     "kv-memory": [
         "ValueError: To serve one request, 1.0 GiB KV cache is needed, which is larger than the available 0.5 GiB",
     ],
     "memory": ["RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"],
+    "gpu-fault": [
+        "RuntimeError: CUDA error: an illegal memory access was encountered",
+        "[rank0]: Watchdog caught collective operation timeout: WorkNCCL(SeqNum=9, OpType=ALLREDUCE)",
+    ],
+    "worker-died": ["ERROR [multiproc_executor.py:316] Worker proc VllmWorker-1 died unexpectedly (exit code: -9), x"],
     "no-gpu": ["RuntimeError: Failed to infer device type", "RuntimeError: No CUDA GPUs are available"],
     "missing-weights": ["RuntimeError: Cannot find any model weights with `/models/x`"],
     "unsupported-model": ["ValueError: Model architectures ['FooForCausalLM'] are not supported for now"],
@@ -59,3 +68,37 @@ def test_an_unknown_death_is_told_by_its_exit_status(status: int | None, words: 
 def test_a_failure_carries_a_bounded_end_of_the_log() -> None:
     log = [str(number) for number in range(1000)]
     assert diagnose(log, 1).failure.log_tail == log[-TAIL:]
+
+
+@pytest.mark.parametrize(
+    ("kill", "status", "recognised"),
+    [
+        (MemoryKill.HERE, 137, True),
+        # Another process of the engine was killed, and the first one ended for want of it.
+        (MemoryKill.HERE, 1, True),
+        (MemoryKill.MACHINE, 137, True),
+        (MemoryKill.MACHINE, 1, False),
+        (MemoryKill.HERE, None, False),
+        (MemoryKill.HERE, 0, False),
+        (None, 137, False),
+    ],
+)
+def test_a_kill_for_memory_is_told_from_other_deaths(
+    kill: MemoryKill | None, status: int | None, recognised: bool
+) -> None:
+    found = diagnose(["nothing known"], status, memory_kill=kill)
+    assert (found.rule == MEMORY_KILL) == recognised
+    assert ("memory" in found.failure.cause) == (recognised or status == 137)
+
+
+def test_a_kill_for_memory_is_the_cause_of_what_the_log_says_then() -> None:
+    assert diagnose(CASES["worker-died"], 1).rule == "worker-died"
+    assert diagnose(CASES["worker-died"], 1, memory_kill=MemoryKill.HERE).rule == MEMORY_KILL
+
+
+def test_a_stuck_engine_tells_what_its_log_says() -> None:
+    assert stuck(["nothing known"], "It hung.").cause == "It hung."
+    assert "watchdog.stall" in (stuck(["nothing known"], "It hung.").remedy or "")
+    told = stuck(CASES["gpu-fault"], "It hung.")
+    assert told.cause.startswith("It hung. Its log says: The GPU or the way to it failed")
+    assert "Xid" in (told.remedy or "")

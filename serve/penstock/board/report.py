@@ -14,6 +14,8 @@ class Phase(StrEnum):
     """Where a replica is on its way, in this order; `draining` and `failed` end it."""
 
     QUEUED = "queued"
+    BACKING_OFF = "backing off"
+    """It waits before it starts, because the starts before it failed."""
     FETCHING = "fetching"
     STARTING = "starting"
     LOADING = "loading"
@@ -67,8 +69,14 @@ class ReplicaReport(BaseModel):
     """Context length in tokens, known once the engine is ready."""
     endpoints: list[str] = Field(default_factory=list)
     """Paths of the API that the engine offers, known once it is ready: `/v1/chat/completions`."""
+    spec: str = ""
+    """Digest of what it was told to run: failures of an earlier document say nothing of a new one."""
+    follows: str = ""
+    """The replica that failed before it, in whose place it starts; empty where none did."""
+    failures_before: int = 0
+    """How many replicas failed in a row before it."""
     updated: float = 0.0
-    """When this was written, in seconds since the epoch."""
+    """When this was written, in seconds since the epoch on the writer's clock."""
 
     @property
     def phase(self) -> Phase:
@@ -78,3 +86,11 @@ class ReplicaReport(BaseModel):
     def since(self) -> float:
         """When the phase began; 0 before the first."""
         return self.phases[-1].at if self.phases else 0.0
+
+    @property
+    def start_seconds(self) -> float | None:
+        """How long its start took, without the time that it waited because others had failed; None before it is
+        ready."""
+        began = next((mark.at for mark in self.phases if mark.phase is not Phase.BACKING_OFF), None)
+        ready = next((mark.at for mark in self.phases if mark.phase is Phase.READY), None)
+        return None if began is None or ready is None else max(ready - began, 0.0)

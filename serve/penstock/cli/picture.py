@@ -24,6 +24,7 @@ _STATE_STYLE = {
 }
 _SAID = {
     Phase.QUEUED: "waiting for a place",
+    Phase.BACKING_OFF: "waiting after failures",
     Phase.FETCHING: "weights",
     Phase.STARTING: "engine starting",
     Phase.LOADING: "loading weights",

@@ -12,9 +12,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from penstock.config.base import Finding, Section, refused
+from penstock.config.rollout import Rollout
 from penstock.config.simulator import SimulatorOptions
 from penstock.config.source import SourceText
 from penstock.config.units import Duration
+from penstock.config.watchdog import Watchdog
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}")
 OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
@@ -121,6 +123,9 @@ class Model(Section):
     replicas: Replicas = Field(default_factory=Replicas)
     """How many replicas."""
 
+    rollout: Rollout = Field(default_factory=Rollout)
+    """How replicas are replaced when a change restarts them."""
+
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the engine under their own names (`max_model_len: 8192`), passed on unchanged."""
 
@@ -132,6 +137,9 @@ class Model(Section):
 
     startup: Startup = Field(default_factory=Startup)
     """How long the engine may take to become ready."""
+
+    watchdog: Watchdog = Field(default_factory=Watchdog)
+    """When an engine that is ready counts as stuck and is replaced."""
 
     warm_up: bool = True
     """Send one small request before the replica is ready, so that the first client does not pay for lazy work."""

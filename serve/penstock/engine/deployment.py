@@ -10,12 +10,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 from ray import serve
 from ray._private import worker
 
 from penstock import logs
-from penstock.board import Failure, Phase
+from penstock.board import Failure, ReplicaReport
 from penstock.board.gauges import Gauge
 from penstock.board.kv import KvBoard
 from penstock.engine.log import EngineLog
@@ -41,13 +42,13 @@ class EngineDeployment:
             pid=os.getpid(),
             host=spec.host or ray.util.get_node_ip_address(),
         )
-        self._longest_request = 600.0
         self._replica = EngineReplica(
             spec,
             identity,
             KvBoard(),
             log=EngineLog(_log_directory() / f"engine-{context.app_name}-{replica}.log"),
             on_death=_leave,
+            is_lost=_is_lost,
         )
         await self._replica.start()
 
@@ -57,7 +58,7 @@ class EngineDeployment:
         return {"base_url": place.base_url, "token": place.token}
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
-        self._longest_request = float(user_config["longest_request"])
+        self._replica.longest_request = float(user_config["longest_request"])
 
     def check_health(self) -> None:
         if (failure := self._replica.failure) is not None:
@@ -71,15 +72,14 @@ class EngineDeployment:
             gauges = await probe.gauges()
         if gauges is None:
             return {}
-        phases = self._replica.report.phases
-        ready = next((mark.at for mark in phases if mark.phase is Phase.READY), None)
-        took = {} if ready is None else {Gauge.START_SECONDS: ready - phases[0].at}
+        seconds = self._replica.report.start_seconds
+        took = {} if seconds is None else {Gauge.START_SECONDS: seconds}
         return {name.value: value for name, value in {**gauges, **took}.items()}
 
     async def __del__(self) -> None:
         # Serve awaits this once no lease is left; the interpreter's own call of it comes too late to do anything.
         if (replica := self.__dict__.get("_replica")) is not None:
-            await replica.stop(self._longest_request)
+            await replica.stop(replica.longest_request)
 
 
 def application(args: dict[str, Any]) -> Any:
@@ -92,6 +92,13 @@ def _leave(_: Failure) -> None:
     """End the replica's process. Serve sees a lost actor at its next look, which is sooner than three failed checks,
     and routers at once. The reason is on the board already."""
     os._exit(_EX_SOFTWARE)
+
+
+def _is_lost(report: ReplicaReport) -> bool:
+    """Whether its process is gone. One of another node that lives cannot be asked, and counts as there."""
+    if report.node == ray.get_runtime_context().get_node_id():
+        return not psutil.pid_exists(report.pid)
+    return report.node not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 def _log_directory() -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from penstock.board import Failure
+from penstock.engine.memory_kills import MemoryKill
 
 TAIL = 40
 """Lines of log that a failure carries."""
@@ -28,6 +29,12 @@ def _rule(name: str, pattern: str, cause: str, remedy: str) -> _Rule:
 
 
 PORT_TAKEN = "port-taken"
+MEMORY_KILL = "memory-kill"
+_KILLED = 128 + signal.SIGKILL
+_STUCK_REMEDY = (
+    "See the end of its log. If it would have got on, raise watchdog.stall of the model; if one kind of request does it"
+    " again, keep it away."
+)
 _RULES = (
     _rule(
         "missing-library",
@@ -61,7 +68,8 @@ _RULES = (
     ),
     _rule(
         "gpu-memory",
-        r"(CUDA out of memory|torch\.OutOfMemoryError|HIP out of memory|less than desired GPU memory utilization)",
+        r"((CUDA|HIP|XPU) (error: )?out of memory|torch\.(cuda\.)?OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"
+        r"|less than desired GPU memory utilization)",
         "The GPU has too little memory.",
         "Lower gpu_memory_utilization or max_model_len, use a smaller or quantised model, or give it more gpus.",
     ),
@@ -77,6 +85,14 @@ _RULES = (
         r"(Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate memory|MemoryError)",
         "The machine has too little memory.",
         "Free memory, use a smaller model, or lower VLLM_CPU_KVCACHE_SPACE under env.",
+    ),
+    _rule(
+        "gpu-fault",
+        r"(?P<what>an illegal memory access was encountered|device-side assert triggered|uncorrectable ECC error"
+        r"|unspecified launch failure|GPU has fallen off the bus|NCCL error: [\w ]+"
+        r"|Watchdog caught collective operation timeout)",
+        "The GPU or the way to it failed: {what}.",
+        "See dmesg for Xid lines and nvidia-smi -q for ECC errors; if one node does it again, take it out of service.",
     ),
     _rule(
         "no-gpu",
@@ -117,7 +133,26 @@ _RULES = (
         "vLLM refuses the configuration ({what}); the log says which option.",
         "Correct the option under the model's options.",
     ),
+    _rule(
+        "worker-died",
+        r"(?P<what>Worker proc \S+|Engine core proc \S+|EngineCore\S*) died unexpectedly",
+        "A process of the engine died without a word: {what}.",
+        "If nobody killed it, the system did, out of memory: see dmesg, and give the replica more memory.",
+    ),
 )
+_MEMORY_KILLS = {
+    MemoryKill.HERE: Failure(
+        cause="The system killed the engine for its memory: the limit of its container was reached, or the machine had"
+        " none left.",
+        remedy="Give the replica more memory (hardware.<profile>.resources), or let the engine take less: a smaller"
+        " model or max_model_len, on a CPU a lower VLLM_CPU_KVCACHE_SPACE under env.",
+    ),
+    MemoryKill.MACHINE: Failure(
+        cause="The engine was ended by SIGKILL while the machine had no memory left.",
+        remedy="Free memory on the machine, or let the engine take less: a smaller model or max_model_len, on a CPU a"
+        " lower VLLM_CPU_KVCACHE_SPACE under env.",
+    ),
+}
 
 
 class Diagnosis(NamedTuple):
@@ -127,14 +162,17 @@ class Diagnosis(NamedTuple):
     failure: Failure
 
 
-def diagnose(log: Sequence[str], exit_status: int | None) -> Diagnosis:
+def diagnose(log: Sequence[str], exit_status: int | None, *, memory_kill: MemoryKill | None = None) -> Diagnosis:
     """The likely cause.
 
     Args:
         log: the end of the engine's log, oldest line first.
         exit_status: 128 + n for signal n; None for an engine that did not end.
+        memory_kill: what the system's own counts say.
     """
     tail = list(log[-TAIL:])
+    if exit_status and (memory_kill is MemoryKill.HERE or (memory_kill and exit_status == _KILLED)):
+        return Diagnosis(MEMORY_KILL, _MEMORY_KILLS[memory_kill].model_copy(update={"log_tail": tail}))
     for rule in _RULES:
         for line in log:
             if match := rule.pattern.search(line):
@@ -145,6 +183,14 @@ def diagnose(log: Sequence[str], exit_status: int | None) -> Diagnosis:
     return Diagnosis(None, Failure(cause=_by_status(exit_status), remedy=_remedy(exit_status), log_tail=tail))
 
 
+def stuck(log: Sequence[str], cause: str) -> Failure:
+    """Of an engine that the watchdog ended: its cause, and what the log says of the reason."""
+    found = diagnose(log, None)
+    if found.rule is None:
+        return Failure(cause=cause, remedy=_STUCK_REMEDY, log_tail=found.failure.log_tail)
+    return found.failure.model_copy(update={"cause": f"{cause} Its log says: {found.failure.cause}"})
+
+
 def _by_status(status: int | None) -> str:
     if status is None:
         return "The engine made no progress and was stopped."
@@ -153,12 +199,13 @@ def _by_status(status: int | None) -> str:
     if status > 128:
         number = status - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        return f"The engine was ended by {name}."
+        perhaps = ", perhaps because the system ran out of memory" if status == _KILLED else ""
+        return f"The engine was ended by {name}{perhaps}."
     return f"The engine ended with status {status}."
 
 
 def _remedy(status: int | None) -> str:
-    if status == 128 + signal.SIGKILL:
+    if status == _KILLED:
         return "If nobody killed it, the system did, out of memory: see dmesg, and give the replica more memory."
     if status is None:
         return "See the end of its log; raise startup.stall if it only needs longer."

@@ -67,6 +67,13 @@ class EngineProcess:
             return [child.pid for child in psutil.Process(self._process.pid).children(recursive=True)]
         return []
 
+    def first_pid(self) -> int | None:
+        """The process that the command itself became; None once it has ended."""
+        with contextlib.suppress(psutil.Error):
+            children = psutil.Process(self._process.pid).children()
+            return min(children, key=lambda child: child.create_time()).pid if children else None
+        return None
+
     async def wait(self) -> int:
         """The exit status, once it has ended. May be awaited by many; cancelling one disturbs no other."""
         return await asyncio.shield(self._exit)

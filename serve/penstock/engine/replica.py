@@ -6,31 +6,31 @@ Knows neither Ray nor Serve: `deployment` is the thin class that Serve runs arou
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import aiohttp
 
 from penstock.board import Board, Failure, Phase, ReplicaReport
-from penstock.config import Source, Weights, parse_source
-from penstock.config.units import format_bytes, format_duration
-from penstock.engine import diagnosis
-from penstock.engine.command import Place, engine_command, overlaid
+from penstock.config import parse_source
+from penstock.config.units import format_duration
+from penstock.engine import compiled, crash_loop, diagnosis
+from penstock.engine.command import Command, Place, engine_command, overlaid
+from penstock.engine.fetching import Fetch, HeldWeights, fetched
 from penstock.engine.log import EngineLog
+from penstock.engine.memory_kills import MemoryKills
 from penstock.engine.probe import EngineProbe, Offer
 from penstock.engine.process import EngineProcess
 from penstock.engine.reporting import Reporter
 from penstock.engine.spec import EngineSpec
-from penstock.engine.stall import Sample, StallClock, take_sample
-from penstock.engine.weights import Progress, fetch
+from penstock.engine.starting import NotStartedError, until_healthy
+from penstock.engine.watch import EngineWatch, WorkerLines
+from penstock.engine.weights import fetch
 from penstock.environment import inherited
 from penstock.errors import EngineError, PenstockError
 
@@ -54,28 +54,6 @@ class Identity(NamedTuple):
     """Address on which its engine listens."""
 
 
-class HeldWeights(Protocol):
-    """Weights in place, safe from eviction until released."""
-
-    @property
-    def path(self) -> Path: ...
-
-    def release(self) -> None: ...
-
-
-class Fetch(Protocol):
-    """`penstock.engine.weights.fetch`, or a stand-in for faults."""
-
-    def __call__(
-        self,
-        source: Source,
-        settings: Weights,
-        *,
-        report: Callable[[Progress], None],
-        cancelled: Callable[[], bool],
-    ) -> HeldWeights: ...
-
-
 class EngineReplica:
     """Lives on one event loop: `start`, then any number of looks at it, then `stop`."""
 
@@ -87,18 +65,29 @@ class EngineReplica:
         *,
         log: EngineLog,
         on_death: Callable[[Failure], None] = lambda _: None,
+        is_lost: Callable[[ReplicaReport], bool] = lambda _: False,
         fetch_weights: Fetch = fetch,
     ) -> None:
         """
         Args:
-            on_death: called once when the engine ends after it was ready, its report already on the board.
+            on_death: called once when the engine ends after it was ready, or is ended because it is stuck, its report
+                already on the board.
+            is_lost: whether the process of another replica, which did not say that it failed, is known to be gone.
+                Called on a thread.
         """
         self._spec = spec
         self._identity = identity
         self._log = log
         self._on_death = on_death
+        self._is_lost = is_lost
         self._fetch = fetch_weights
-        report = ReplicaReport(model=spec.name, replica=identity.replica, node=identity.node, pid=identity.pid)
+        report = ReplicaReport(
+            model=spec.name,
+            replica=identity.replica,
+            node=identity.node,
+            pid=identity.pid,
+            spec=crash_loop.digest(spec),
+        )
         self._reporter = Reporter(board, report)
         self._token = secrets.token_urlsafe(32)
         self._place: Place | None = None
@@ -106,7 +95,11 @@ class EngineReplica:
         self._weights: HeldWeights | None = None
         self._starting: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._memory_kills = MemoryKills()
+        self._worker_lines = WorkerLines()
         self._stopping = False
+        self.longest_request = 600.0
+        """Seconds that a request may take. May change while it runs."""
         self.failure: Failure | None = None
         """Why it can serve no longer; None while it can."""
 
@@ -163,6 +156,7 @@ class EngineReplica:
             return await probe.running_requests()
 
     async def _start(self) -> None:
+        await self._back_off()
         weights = await self._fetch_weights()
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self._reporter.enter(Phase.STARTING)
@@ -174,66 +168,60 @@ class EngineReplica:
         await self._warm_up()
         self._watch = asyncio.get_running_loop().create_task(self._watch_engine(), name="engine-watch")
 
+    async def _back_off(self) -> None:
+        """Wait, where the replicas in whose place this one starts died again and again."""
+        spec = self._spec
+        others = await self._reporter.others()
+        before = await asyncio.to_thread(
+            crash_loop.predecessor, others, model=spec.name, spec=self.report.spec, lost=self._is_lost
+        )
+        if before is None:
+            return
+        failures = crash_loop.failures_in_a_row(before)
+        self._reporter.say(follows=before.replica, failures_before=failures)
+        if wait := crash_loop.remaining(failures, failed_at=before.updated, now=time.time()):
+            cause = f": {before.failure.cause}" if before.failure else ""
+            detail = f"{failures} failures in a row, so it waits {format_duration(round(wait, 1))}{cause}"
+            self._reporter.enter(Phase.BACKING_OFF, detail=detail)
+            await asyncio.sleep(wait)
+
     async def _fetch_weights(self) -> str | None:
         if self._spec.model.source is None:
             return None
         self._reporter.enter(Phase.FETCHING)
-        cancelled = threading.Event()
         source = parse_source(self._spec.model.source)
-        fetching = asyncio.create_task(
-            asyncio.to_thread(
-                self._fetch,
-                source,
-                self._spec.weights,
-                report=_throttled(asyncio.get_running_loop(), lambda p: self._reporter.say(detail=_progress_text(p))),
-                cancelled=cancelled.is_set,
-            )
+        self._weights = await fetched(
+            self._fetch, source, self._spec.weights, lambda text: self._reporter.say(detail=text)
         )
-        try:
-            self._weights = await asyncio.shield(fetching)
-        except asyncio.CancelledError:
-            # The thread cannot be interrupted; it looks at the flag, and what it fetched so far stays for the next one.
-            cancelled.set()
-            await asyncio.gather(fetching, return_exceptions=True)
-            raise
         return str(self._weights.path)
 
     async def _start_engine(self, weights: str | None) -> diagnosis.Diagnosis | None:
         """Start it and wait until it is healthy; what went wrong, or None."""
         place = Place(self._identity.host, free_port(self._identity.host), self._token)
         command = engine_command(self._spec.name, self._spec.model, gpus=self._spec.gpus, weights=weights, place=place)
+        self._memory_kills.mark()
         process = EngineProcess.start(
-            command.arguments, overlaid(inherited(), command), self._log, on_line=self._look_for_loading
+            command.arguments, await self._environment(command), self._log, on_line=self._look_at_line
         )
         self._process, self._place = process, place
         try:
             async with EngineProbe(place) as probe:
-                await self._until_healthy(process, probe)
-        except _NotStartedError as error:
+                await until_healthy(process, probe, self._log, self._spec.model.startup)
+        except NotStartedError as error:
             status = process.exit_status
             await process.kill()
-            found = diagnosis.diagnose(self._log.tail(), status)
+            found = self._diagnosed(status)
             cause = error.cause or found.failure.cause
             return found._replace(failure=found.failure.model_copy(update={"cause": cause}))
         return None
 
-    async def _until_healthy(self, process: EngineProcess, probe: EngineProbe) -> None:
-        began = time.monotonic()
-        limits = self._spec.model.startup
-        clock = StallClock(self._sample(process))
-        while not await probe.healthy():
-            if not process.running:
-                raise _NotStartedError(None)
-            if clock.observe(self._sample(process)) > limits.stall:
-                raise _NotStartedError(
-                    f"The engine made no progress for {format_duration(limits.stall)} while starting and was stopped."
-                )
-            if time.monotonic() - began > limits.limit:
-                raise _NotStartedError(f"The engine was not ready after {format_duration(limits.limit)}.")
-            await asyncio.sleep(_POLL)
-
-    def _sample(self, process: EngineProcess) -> Sample:
-        return take_sample(process.pids(), at=time.monotonic(), log_bytes=self._log.written)
+    async def _environment(self, command: Command) -> dict[str, str]:
+        environment = overlaid(inherited(), command)
+        if self._spec.model.engine == "simulator":
+            return environment
+        kept = await asyncio.to_thread(compiled.environment, self._spec.weights.cache, self._spec.model.hardware)
+        # Whoever set one of the places, in the document or around us, has their reasons.
+        return {**kept, **environment}
 
     async def _warm_up(self) -> None:
         process = self._engine
@@ -244,7 +232,7 @@ class EngineReplica:
                 if self._spec.model.warm_up:
                     await self._unless_it_ends(probe.warm_up(self._spec.name, offer.endpoints))
         except (aiohttp.ClientError, TimeoutError) as error:
-            found = diagnosis.diagnose(self._log.tail(), process.exit_status)
+            found = self._diagnosed(process.exit_status)
             cause = f"The engine is healthy but failed its first request: {error}."
             failure = found.failure if found.rule else found.failure.model_copy(update={"cause": cause})
             raise self._failed(failure) from error
@@ -265,7 +253,7 @@ class EngineReplica:
         try:
             await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
-                raise self._failed(diagnosis.diagnose(self._log.tail(), self._engine.exit_status).failure)
+                raise self._failed(self._diagnosed(self._engine.exit_status).failure)
             return asking.result()
         finally:
             for task in (asking, ending):
@@ -273,12 +261,44 @@ class EngineReplica:
             await asyncio.gather(asking, ending, return_exceptions=True)
 
     async def _watch_engine(self) -> None:
-        status = await self._engine.wait()
-        if self._stopping:
-            return
-        failure = self._record(diagnosis.diagnose(self._log.tail(), status).failure)
-        await self._reporter.flush()
-        self._on_death(failure)
+        """Wait until it ends, or until it is stuck and has to be ended."""
+        ending = asyncio.ensure_future(self._engine.wait())
+        sticking = asyncio.ensure_future(self._until_stuck())
+        try:
+            await asyncio.wait((ending, sticking), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                failure = self._diagnosed(ending.result()).failure
+            else:
+                failure = diagnosis.stuck(self._log.tail(), sticking.result())
+                logger.error(
+                    "the engine is stuck", extra={"fields": {"model": self._spec.name, "cause": failure.cause}}
+                )
+        finally:
+            for task in (ending, sticking):
+                task.cancel()
+            await asyncio.gather(ending, sticking, return_exceptions=True)
+        if not self._stopping:
+            self._record(failure)
+            await self._reporter.flush()
+        # A stuck engine ends in any case: a replica that stops would wait for its requests until the longest is over.
+        await self._engine.kill()
+        if not self._stopping:
+            self._on_death(failure)
+
+    async def _until_stuck(self) -> str:
+        settings = self._spec.model.watchdog
+        if not settings.enabled:
+            await asyncio.Event().wait()
+        watch = EngineWatch(
+            self._engine,
+            lambda: EngineProbe(self.place),
+            self._worker_lines,
+            stall=settings.stall,
+            gpus=self._spec.gpus,
+            longest_request=lambda: self.longest_request,
+            on_look=self._memory_kills.mark,
+        )
+        return await watch.until_stuck()
 
     async def _drained(self, grace: float) -> None:
         limit = time.monotonic() + grace
@@ -317,17 +337,13 @@ class EngineReplica:
         self._reporter.fail(failure)
         return failure
 
-    def _look_for_loading(self, line: str) -> None:
+    def _diagnosed(self, status: int | None) -> diagnosis.Diagnosis:
+        return diagnosis.diagnose(self._log.tail(), status, memory_kill=self._memory_kills.found())
+
+    def _look_at_line(self, line: str) -> None:
+        self._worker_lines.add(line)
         if self.report.phase is Phase.STARTING and _LOADING.search(line):
             self._reporter.enter(Phase.LOADING)
-
-
-class _NotStartedError(Exception):
-    """`cause` where we know it; None where the engine ended by itself."""
-
-    def __init__(self, cause: str | None) -> None:
-        super().__init__(cause)
-        self.cause = cause
 
 
 def free_port(host: str) -> int:
@@ -337,24 +353,3 @@ def free_port(host: str) -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def _progress_text(progress: Progress) -> str:
-    done = format_bytes(progress.done)
-    return f"{done} of {format_bytes(progress.total)}" if progress.total else done
-
-
-def _throttled(
-    loop: asyncio.AbstractEventLoop, call: Callable[[Progress], None], *, every: float = 1.0
-) -> Callable[[Progress], None]:
-    """`call` on the loop, from any thread, at most once per `every` seconds."""
-    last = 0.0
-
-    def report(progress: Progress) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last >= every:
-            last = now
-            with contextlib.suppress(RuntimeError):  # the loop is closing
-                loop.call_soon_threadsafe(call, progress)
-
-    return report

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from penstock.board import Board, Failure, Phase, PhaseMark, ReplicaReport
@@ -16,6 +17,9 @@ HEARTBEAT = 5.0
 """Seconds between two pins of an unchanged report. Readers take a report for dead after a few missed ones."""
 FORGET_AFTER = 600.0
 """Seconds after which a report that nobody renews is removed by the next replica that starts."""
+LOOK_AGAIN = 6
+"""Heartbeats between a replica's suspicion that a report is old, which compares two clocks, and its removal: whoever
+lives has renewed it by then, however wrong a clock is."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ class Reporter:
         self._clock = clock
         self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="board")
         self._heart: asyncio.Task[None] | None = None
+        self._suspected: dict[str, float] = {}
         self.report = report
 
     def enter(self, phase: Phase, **facts: Any) -> None:
@@ -45,10 +50,22 @@ class Reporter:
         self._pin()
 
     def start(self) -> None:
-        """Pin, remove what dead replicas left behind, and begin the heartbeat."""
-        self._submit(self._prune)
+        """Pin, and begin the heartbeat. What dead replicas left behind long ago is removed a while later."""
+        self._submit(self._suspect)
         self._pin()
         self._heart = asyncio.get_running_loop().create_task(self._beat(), name="report-heartbeat")
+
+    async def others(self) -> list[ReplicaReport]:
+        """What the other replicas of all models say; nothing while the board is away."""
+
+        def read() -> list[ReplicaReport]:
+            return [report for report in self._board.reports() if report.replica != self.report.replica]
+
+        try:
+            return await asyncio.wrap_future(self._thread.submit(read))
+        except Exception:
+            logger.warning("the reports of other replicas could not be read", exc_info=True)
+            return []
 
     async def flush(self) -> None:
         """Wait until all that was said is on the board."""
@@ -66,17 +83,22 @@ class Reporter:
         self._thread.shutdown(wait=False)
 
     async def _beat(self) -> None:
-        while True:
+        for beat in itertools.count(1):
             await asyncio.sleep(HEARTBEAT)
             self._pin()
+            if beat == LOOK_AGAIN:
+                self._submit(self._prune)
 
     def _pin(self) -> None:
         self.report = self.report.model_copy(update={"updated": self._clock()})
         report = self.report
         self._submit(lambda: self._board.pin(report))
 
+    def _suspect(self) -> None:
+        self._suspected = old(self._board.reports(), now=self._clock())
+
     def _prune(self) -> None:
-        for replica in forgettable(self._board.reports(), now=self._clock()):
+        for replica in unchanged(self._suspected, self._board.reports()) if self._suspected else []:
             self._board.remove(replica)
 
     def _submit(self, call: Callable[[], None]) -> None:
@@ -91,9 +113,14 @@ class Reporter:
             self._thread.submit(quietly)
 
 
-def forgettable(reports: list[ReplicaReport], *, now: float) -> list[str]:
-    """Replicas whose last word is too old to matter."""
-    return [report.replica for report in reports if now - report.updated > FORGET_AFTER]
+def old(reports: Iterable[ReplicaReport], *, now: float) -> dict[str, float]:
+    """Replicas whose last word seems too old to matter, or comes from the future, with the stamp that it bears."""
+    return {report.replica: report.updated for report in reports if abs(now - report.updated) > FORGET_AFTER}
+
+
+def unchanged(stamps: Mapping[str, float], reports: Iterable[ReplicaReport]) -> list[str]:
+    """Replicas that still bear the stamp that they bore."""
+    return [report.replica for report in reports if stamps.get(report.replica) == report.updated]
 
 
 def _loggable(facts: dict[str, Any]) -> dict[str, Any]:
