@@ -16,6 +16,7 @@ from support.gateways import (
     connected,
     dies,
     eventually,
+    get,
     head,
     post,
     refuses,
@@ -67,12 +68,95 @@ async def test_a_replica_that_talks_nonsense_is_replaced_by_another(nonsense):
 
 
 async def test_too_many_broken_replicas_are_a_bad_gateway():
-    async with running_gateway(dies, dies, dies) as gateway:
+    async with running_gateway(*[says(b"SSH-2.0-OpenSSH_9.2\r\n")] * 4) as gateway:
         response = await ask(gateway, post(chat()))
     assert response.status == 502
     assert response.error["code"] == "engine_unreachable"
     assert response.headers["x-penstock-layer"] == "engine"
     assert sum(len(engine.seen) for engine in gateway.engines) == 3
+
+
+async def test_a_request_that_engines_die_of_reaches_two_of_them_and_is_named_in_the_log(caplog):
+    async with running_gateway(*[dies] * 5, settings={"attempts": 5}) as gateway:
+        response = await ask(gateway, post(chat(), headers=[("x-request-id", "poison")]))
+        hit = [engine for engine in gateway.engines if engine.seen]
+        metrics = (await ask(gateway, get("/metrics"))).body.decode()
+    assert [len(engine.seen) for engine in hit] == [1, 1]
+    assert (response.status, response.error["code"]) == (502, "engine_crashed_repeatedly")
+    assert "may crash engines" in response.error["message"]
+    assert response.headers["x-should-retry"] == "false", "clients that try again would break the next two engines"
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    fields = dict(record.fields)
+    assert sorted(fields.pop("replicas")) == sorted(engine.replica.id for engine in hit)
+    assert fields == {"request_id": "poison", "model": "demo", "endpoint": "/v1/chat/completions"}
+    assert 'relay_errors_total{layer="engine",reason="engine_crashed_repeatedly"} 1.0' in metrics
+
+
+async def test_the_openai_sdk_does_not_send_a_request_again_that_engines_die_of():
+    async with running_gateway(*[dies] * 5) as gateway:
+
+        def ask_once() -> None:
+            question = [{"role": "user", "content": "x"}]
+            with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="k", max_retries=2) as client:
+                client.chat.completions.create(model="demo", messages=question)
+
+        with pytest.raises(openai.InternalServerError, match="may crash engines"):
+            await asyncio.to_thread(ask_once)
+        assert sum(len(engine.seen) for engine in gateway.engines) == 2
+
+
+DEAD = (
+    b'{"error":{"message":"EngineCore encountered an issue. See stack trace (above) for the root cause.",'
+    b'"type":"InternalServerError","param":null,"code":500}}'
+)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_engine_whose_server_says_that_its_core_is_dead_is_replaced_by_another(stream):
+    lines = [("content-type", "text/event-stream"), ("connection", "close")]
+    events = b"data: " + DEAD.replace(b":", b": ") + b"\n\ndata: [DONE]\n\n"
+    says_so = says(head(200, [*lines, ("content-length", str(len(events)))]) + events) if stream else refuses(500, DEAD)
+    async with running_gateway(says_so, answers) as gateway:
+        for _ in range(2):
+            response = await ask(gateway, post(chat(stream=stream)))
+            assert (response.status, response.json()["object"]) == (200, "chat.completion")
+        assert len(gateway.engines[0].seen) <= 1
+
+
+@pytest.mark.parametrize("body", [b'{"error":{"message":"CUDA error"}}', b'{"error":{"message":"\\"EngineCore enc"}}'])
+async def test_another_error_of_an_engine_is_the_clients_and_never_tried_again(body):
+    async with running_gateway(refuses(500, body), refuses(500, body)) as gateway:
+        assert (await ask(gateway, post(chat()))).body == body
+        assert sum(len(engine.seen) for engine in gateway.engines) == 1
+
+
+async def test_replicas_that_refuse_the_connection_are_tried_as_often_as_may_be():
+    async with running_gateway(*[answers] * 4, settings={"attempts": 4}) as gateway:
+        for engine in gateway.engines[:3]:
+            await engine.stop()
+        assert (await ask(gateway, post(chat()))).status == 200
+        for engine in gateway.engines[:3]:
+            await engine.start()
+
+
+async def test_an_engine_that_dies_with_a_request_on_a_kept_connection_has_seen_it():
+    async with running_gateway(answers, answers, dies, settings={"leases": {"keep": 0.01}}) as gateway:
+        # All three connections are kept, and then each engine goes with the next request in its hands.
+        gateway.engines[2].behaviour = answers
+        for _ in range(3):
+            assert (await ask(gateway, post(chat()))).status == 200
+            await eventually(lambda: gateway.app.pools["demo"].idle == 0)
+        assert [len(engine.seen) for engine in gateway.engines] == [1, 1, 1]
+
+        async def goes(engine, seen, reader, writer):
+            engine._server.close()
+            writer.transport.abort()
+
+        for engine in gateway.engines:
+            engine.behaviour = goes
+        response = await ask(gateway, post(chat()))
+        assert response.error["code"] == "engine_crashed_repeatedly"
+        assert sorted(len(engine.seen) for engine in gateway.engines) == [1, 2, 2]
 
 
 async def test_after_the_first_byte_a_stream_ends_with_an_error_and_is_never_tried_again():

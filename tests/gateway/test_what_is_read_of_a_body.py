@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from penstock.gateway.bodies import MOST_VALUES, check_media, json_is_deeper, json_values_at_most, model_of
+from penstock.gateway.bodies import MOST_VALUES, asked, check_media, json_is_deeper, json_values_at_most
 from penstock.gateway.errors import BadRequestError, UnsupportedMediaError
 from penstock.gateway.usage import Usage, find_usage
 
@@ -60,7 +60,7 @@ def test_bytes_that_are_no_json_do_no_harm(body: bytes, limit: int) -> None:
 def test_16_million_bytes_of_nothing_much_are_refused_in_a_moment(body: bytes) -> None:
     began = time.process_time()
     with pytest.raises(BadRequestError) as caught:
-        model_of(body, b"application/json", "json", 64)
+        asked(body, b"application/json", "json", 64)
     assert caught.value.code in ("json_too_large", "invalid_json")
     assert time.process_time() - began < 5
 
@@ -69,21 +69,21 @@ def test_a_document_of_as_many_values_as_may_be_is_read_in_time() -> None:
     numbers = b",".join([b"[[[]]]"] * (MOST_VALUES // 5))
     body = b'{"model":"demo","input":[' + numbers + b"]}"
     began = time.process_time()
-    assert model_of(body, b"application/json", "json", 64) == "demo"
+    assert asked(body, b"application/json", "json", 64).model == "demo"
     assert time.process_time() - began < 15
 
 
 @given(texts.filter(bool), st.dictionaries(texts, scalars | texts))
 def test_the_model_of_json_is_found(model: str, more: dict[str, Any]) -> None:
     body = orjson.dumps({**more, "model": model})
-    assert model_of(body, b"application/json", "json", 64) == model
+    assert asked(body, b"application/json", "json", 64).model == model
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_model_or_a_bad_request(body: bytes) -> None:
     for kind, content_type in (("json", b"application/json"), ("multipart", b"multipart/form-data; boundary=a")):
         with contextlib.suppress(BadRequestError):
-            assert model_of(body, content_type, kind, 64)  # type: ignore[arg-type]
+            assert asked(body, content_type, kind, 64)  # type: ignore[arg-type]
 
 
 def form(*parts: bytes, boundary: bytes = b"b0undary") -> bytes:
@@ -106,13 +106,13 @@ MODEL = b'Content-Disposition: form-data; name="model"\r\n\r\nwhisper'
     ],
 )
 def test_the_model_of_a_form_is_found(body: bytes) -> None:
-    assert model_of(body, b'multipart/form-data; boundary="b0undary"', "multipart", 64) == "whisper"
-    assert model_of(body, b"multipart/form-data; Boundary=b0undary; charset=utf-8", "multipart", 64) == "whisper"
+    assert asked(body, b'multipart/form-data; boundary="b0undary"', "multipart", 64).model == "whisper"
+    assert asked(body, b"multipart/form-data; Boundary=b0undary; charset=utf-8", "multipart", 64).model == "whisper"
 
 
 def test_a_form_without_a_model_says_so() -> None:
     with pytest.raises(BadRequestError) as caught:
-        model_of(form(FILE + b"RIFF"), b"multipart/form-data; boundary=b0undary", "multipart", 64)
+        asked(form(FILE + b"RIFF"), b"multipart/form-data; boundary=b0undary", "multipart", 64)
     assert (caught.value.code, caught.value.param) == ("missing_model", "model")
 
 
@@ -122,7 +122,7 @@ def test_a_form_of_many_parts_is_looked_through_in_time() -> None:
     began = time.process_time()
     for text in (body, separated):
         with pytest.raises(BadRequestError):
-            model_of(text, b"multipart/form-data; boundary=a", "multipart", 64)
+            asked(text, b"multipart/form-data; boundary=a", "multipart", 64)
     assert time.process_time() - began < 5
 
 
@@ -190,7 +190,7 @@ def test_any_bytes_may_stand_at_the_end_of_an_answer(tail: bytes) -> None:
 )
 def test_a_body_without_a_model_says_what_is_wrong(body: bytes, code: str) -> None:
     with pytest.raises(BadRequestError) as caught:
-        model_of(body, b"application/json", "json", 64)
+        asked(body, b"application/json", "json", 64)
     assert caught.value.code == code
 
 
@@ -203,11 +203,11 @@ def test_other_content_is_refused_with_what_is_wanted() -> None:
 
 def test_a_form_needs_a_boundary() -> None:
     with pytest.raises(BadRequestError, match="without a boundary"):
-        model_of(b"x", b"multipart/form-data", "multipart", 64)
+        asked(b"x", b"multipart/form-data", "multipart", 64)
     with pytest.raises(BadRequestError, match="last boundary"):
-        model_of(b"--a\r\n", b"multipart/form-data; boundary=a", "multipart", 64)
+        asked(b"--a\r\n", b"multipart/form-data; boundary=a", "multipart", 64)
 
 
 def test_a_part_without_a_name_is_passed_over() -> None:
     body = form(b"x-other: 1\r\n\r\nwhisper", b"content-disposition: form-data\r\n\r\nx", MODEL)
-    assert model_of(body, b"multipart/form-data; boundary=b0undary", "multipart", 64) == "whisper"
+    assert asked(body, b"multipart/form-data; boundary=b0undary", "multipart", 64).model == "whisper"

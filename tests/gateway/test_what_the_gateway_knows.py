@@ -14,6 +14,7 @@ from penstock.gateway import answers, cors, errors, headers, routes
 from penstock.gateway.catalog import Catalog, ModelEntry, ModelState, derive_catalog, derive_state
 from penstock.gateway.leases import Replica
 from penstock.gateway.quarantine import FIRST, LONGEST, REMEMBERED, Quarantine
+from penstock.gateway.tries import Tries
 
 
 def report(phase: Phase, replica: str = "r1", **more: object) -> ReplicaReport:
@@ -22,7 +23,7 @@ def report(phase: Phase, replica: str = "r1", **more: object) -> ReplicaReport:
 
 def test_a_model_without_replicas_is_idle() -> None:
     state = derive_state([])
-    assert (state.ready, state.status) == (False, "idle")
+    assert (state.ready, state.status, state.known) == (False, "idle", True)
 
 
 def test_the_replica_nearest_to_ready_speaks_for_the_model() -> None:
@@ -141,6 +142,7 @@ def all_errors() -> list[errors.GatewayError]:
     plain = [errors.BadRequestError, errors.ForbiddenError, errors.NotFoundError, errors.RequestTooSlowError]
     plain += [errors.TooLargeError, errors.UnsupportedMediaError, errors.HeadTooLargeError, errors.PathTooLongError]
     plain += [errors.BusyError, errors.UnavailableError, errors.EngineFailedError, errors.EngineTooSlowError]
+    plain += [errors.EngineCrashedError]
     made += [kind("why") for kind in plain]
     return [*made, errors.MethodNotAllowedError("why", allow="GET"), errors.GatewayError("why")]
 
@@ -178,6 +180,15 @@ def test_an_engines_error_has_anthropics_form_on_anthropics_paths(body: bytes, s
 def test_what_is_no_error_object_is_none_in_any_form(body: bytes) -> None:
     assert answers.engine_error_body(body, 400, "openai") is None
     assert answers.engine_error_body(body, 400, "anthropic") is None
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_an_error_in_a_stream_is_one_line_of_data(dialect: routes.Dialect) -> None:
+    event = answers.body_event(b'{\n  "error": {"message": "two\\nlines"}\n}', dialect)
+    *names, data, end, rest = event.split(b"\n")
+    assert names == ([b"event: error"] if dialect == "anthropic" else [])
+    assert orjson.loads(data.removeprefix(b"data: ")) == {"error": {"message": "two\nlines"}}
+    assert (end, rest) == (b"", b"")
 
 
 def test_a_retry_is_never_asked_for_at_once() -> None:
@@ -247,6 +258,18 @@ def test_replicas_that_are_long_gone_are_forgotten() -> None:
     for number in range(1000):
         quarantine.add(f"r{number}", float(number))
     assert len(quarantine) <= FIRST + REMEMBERED + 1
+
+
+def test_only_deaths_with_the_request_in_hand_are_held_against_it() -> None:
+    tries = Tries("demo", 4)
+    for number, reason in enumerate(["refused", "died", "connect_timeout"]):
+        tries.note(f"r{number}", reason)
+        assert tries.refusal() is None
+    assert tries.crashed == ["r1"]
+    tries.note("r3", "refused")
+    assert isinstance(tries.refusal(), errors.EngineFailedError)
+    tries.note("r4", "died")
+    assert isinstance(tries.refusal(), errors.EngineCrashedError)
 
 
 def test_a_state_that_is_not_known_claims_nothing() -> None:

@@ -157,14 +157,22 @@ class FakeEngine:
 
 
 class RecordingSource(StaticSource):
-    """Counts what was taken and given back."""
+    """Counts what was taken and given back. While `there` is not set, there is no replica."""
 
     def __init__(self, replicas: list[Replica]) -> None:
         super().__init__(replicas)
         self.taken = 0
         self.returned = 0
+        self.asked = 0
+        self.there = asyncio.Event()
+        self.there.set()
 
     async def take(self) -> Any:
+        self.asked += 1
+        try:
+            await self.there.wait()
+        finally:
+            self.asked -= 1
         lease = await super().take()
         self.taken += 1
         return lease

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from penstock.gateway.errors import GatewayError, MethodNotAllowedError
-from penstock.gateway.headers import LAYER, Header
+from penstock.gateway.errors import EngineCrashedError, GatewayError, MethodNotAllowedError
+from penstock.gateway.headers import LAYER, SHOULD_RETRY, Header
 from penstock.gateway.routes import Dialect
 
 _ANTHROPIC_TYPES: Final = {
@@ -62,6 +62,8 @@ def error_headers(error: GatewayError) -> list[Header]:
     headers: list[Header] = [(b"content-type", b"application/json"), (LAYER, error.layer.encode())]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
+    if isinstance(error, EngineCrashedError):
+        headers.append((SHOULD_RETRY, b"false"))
     if isinstance(error, MethodNotAllowedError):
         headers.append((b"allow", error.allow.encode()))
     return headers
@@ -74,5 +76,17 @@ def error_event(error: GatewayError, dialect: Dialect, *, after: bytes) -> bytes
         after: the last bytes that the client got: an event that was cut in the middle is ended first.
     """
     opening = b"" if after.endswith((b"\n\n", b"\r\n\r\n")) else b"\n\n"
+    return opening + body_event(error_body(error, dialect), dialect)
+
+
+def body_event(body: bytes, dialect: Dialect) -> bytes:
+    """The body of an error, which is JSON, as an event."""
+    if b"\n" in body:  # between its tokens; an event's data is one line
+        body = orjson.dumps(orjson.loads(body))
     name = b"event: error\n" if dialect == "anthropic" else b""
-    return opening + name + b"data: " + error_body(error, dialect) + b"\n\n"
+    return name + b"data: " + body + b"\n\n"
+
+
+def comment(text: str) -> bytes:
+    """A line of a stream of events that clients skip."""
+    return f": {text}\n\n".encode()

@@ -34,6 +34,7 @@ from penstock.gateway.routes import (
     model_id,
     unknown_path,
 )
+from penstock.gateway.starts import Outlook, StartMemory
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("penstock.gateway.access")
@@ -65,6 +66,8 @@ class GatewayApp:
     ) -> None:
         self.metrics = Metrics()
         self.draining = False
+        self.standby = False
+        """Whether other gateways take requests until this one's models are there."""
         self._settings = settings
         self._source_of = source_of
         self._account_of = account_of
@@ -72,6 +75,7 @@ class GatewayApp:
         self._relay = Relay(self._client, settings, self.metrics)
         self._catalog = Catalog()
         self._pools: dict[str, LeasePool] = {}
+        self._starts: dict[str, StartMemory] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._actions: Mapping[Action, Callable[[Call, Route], Awaitable[None]]] = {
             Action.RELAY: self._relay_call,
@@ -109,12 +113,27 @@ class GatewayApp:
                     hold_seconds=settings.hold.seconds,
                 ),
                 account=partial(self._account_of, name),
+                outlook=partial(self._outlook, name),
+                none_ready=partial(self._none_ready, name),
             )
         for name in self._pools.keys() - catalog.models.keys():
             task = asyncio.get_running_loop().create_task(self._pools.pop(name).close())
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
+            self._starts.pop(name, None)
         self._catalog = catalog
+        now = asyncio.get_running_loop().time()
+        for name, model in catalog.models.items():
+            self._starts.setdefault(name, StartMemory()).note(model.state.starts, model.state.starting, now)
+
+    def _none_ready(self, name: str) -> bool:
+        model = self._catalog.models.get(name)
+        return model is not None and model.state.known and not model.state.ready
+
+    def _outlook(self, name: str) -> Outlook:
+        if name not in self._starts or not self._none_ready(name):
+            return Outlook()
+        return self._starts[name].outlook(asyncio.get_running_loop().time())
 
     def drain(self) -> None:
         """Say not ready, and `connection: close` on every answer from now on."""
@@ -181,8 +200,8 @@ class GatewayApp:
             first(call.headers, b"content-type"), first(call.headers, b"content-encoding"), route.body
         )
         body = await call.read_body(self._settings.max_body_bytes)
-        name = bodies.model_of(body, content_type, route.body, self._settings.max_json_depth)
-        model = self._catalog.resolve(name)
+        asked = bodies.asked(body, content_type, route.body, self._settings.max_json_depth)
+        model = self._catalog.resolve(asked.model)
         call.model = model.name
         path = engine_path(route, model.state.endpoints, call.path.rstrip("/"))
         if path is None:
@@ -191,7 +210,7 @@ class GatewayApp:
         assert task is not None
         watcher = asyncio.get_running_loop().create_task(_watch(call, task))
         try:
-            await self._relay.run(call, self._pools[model.name], path, body, content_type)
+            await self._relay.run(call, self._pools[model.name], path, body, content_type, streams=asked.stream)
         finally:
             watcher.cancel()
 
@@ -209,6 +228,12 @@ class GatewayApp:
             raise UnavailableError(
                 "This gateway is stopping; another one takes new requests.", code="shutting_down", retry_after=1.0
             )
+        if self.standby:
+            raise UnavailableError(
+                "The models of this gateway's cluster still start; until then other gateways take requests.",
+                code="standby",
+                retry_after=1.0,
+            )
         await call.respond(200, _JSON, b'{"status":"ready"}')
 
     async def _show_metrics(self, call: Call, _: Route) -> None:
@@ -218,7 +243,7 @@ class GatewayApp:
         await call.respond(200, _JSON, orjson.dumps({"version": penstock.__version__}))
 
     async def _stopped(self, call: Call) -> None:
-        if not call.status:
+        if not call.begun:
             await call.fail(
                 UnavailableError("This gateway is stopping. Try again.", code="shutting_down", retry_after=1.0)
             )
@@ -229,7 +254,9 @@ class GatewayApp:
 
     def _note(self, call: Call) -> None:
         now = time.perf_counter()
-        status = call.status if call.complete and not call.client_gone else (CLIENT_GONE if call.client_gone else 502)
+        status = call.status if call.complete or call.status >= 400 else 502
+        if call.client_gone:
+            status = CLIENT_GONE
         first_byte = call.first_byte - call.began if call.first_byte is not None else None
         self.metrics.answered(call.model, call.endpoint, status, now - call.began, first_byte)
         if access.isEnabledFor(logging.INFO):
@@ -245,6 +272,7 @@ class GatewayApp:
                         "code": call.error_code,
                         "ms": round((now - call.began) * 1000, 1),
                         "ttfb_ms": None if first_byte is None else round(first_byte * 1000, 1),
+                        "held_ms": call.held_ms,
                         "bytes": call.sent,
                         "attempts": call.attempts,
                     }

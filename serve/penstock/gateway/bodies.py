@@ -1,10 +1,10 @@
-"""What the gateway reads of a request's body: which model it is for. Pure; used by `app`."""
+"""What the gateway reads of a request's body: its model, and whether it asks for a stream. Pure; used by `app`."""
 
 from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,6 +25,14 @@ _PART_HEAD = 4096
 _BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _FIELD_NAME = re.compile(rb'[;\s]name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _MODEL_MISSING = "The request names no model. Put its name under 'model', for example one from GET /v1/models."
+
+
+class Asked(NamedTuple):
+    """What a body asks for."""
+
+    model: str
+    stream: bool = False
+    """Whether it says `"stream": true`. Not read of forms."""
 
 
 def json_is_deeper(body: bytes, limit: int) -> bool:
@@ -61,16 +69,16 @@ def check_media(content_type: bytes | None, content_encoding: bytes | None, expe
     return content_type or wanted
 
 
-def model_of(body: bytes, content_type: bytes, kind: Body, max_depth: int) -> str:
-    """The model that the body names. Raises BadRequestError."""
+def asked(body: bytes, content_type: bytes, kind: Body, max_depth: int) -> Asked:
+    """What the body asks for. Raises BadRequestError."""
     if not body:
         raise BadRequestError(f"The request has no body. {_MODEL_MISSING}", code="empty_body")
     if kind == "multipart":
-        return _model_of_multipart(body, content_type)
-    return _model_of_json(body, max_depth)
+        return Asked(_model_of_multipart(body, content_type))
+    return _asked_in_json(body, max_depth)
 
 
-def _model_of_json(body: bytes, max_depth: int) -> str:
+def _asked_in_json(body: bytes, max_depth: int) -> Asked:
     if json_values_at_most(body) > MOST_VALUES:
         raise BadRequestError(
             f"The body is JSON of more than {MOST_VALUES} values. Send it in several requests.", code="json_too_large"
@@ -91,7 +99,7 @@ def _model_of_json(body: bytes, max_depth: int) -> str:
         raise BadRequestError(
             f"The body is a JSON {_json_type(document)}; send an object: {{...}}.", code="invalid_json_type"
         )
-    return _checked(document.get("model"))
+    return Asked(_checked(document.get("model")), document.get("stream") is True)
 
 
 def _checked(model: Any) -> str:

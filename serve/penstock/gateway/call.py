@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from penstock.gateway.answers import error_body, error_event, error_headers
+from penstock.gateway.answers import body_event, comment, error_body, error_event, error_headers
 from penstock.gateway.errors import BadRequestError, GatewayError, TooLargeError
-from penstock.gateway.headers import REQUEST_ID, Header, first, request_id
+from penstock.gateway.headers import HELD, REQUEST_ID, Header, first, request_id
 from penstock.gateway.metrics import NO_MODEL
 from penstock.gateway.routes import dialect_of
+from penstock.gateway.waiting import MOMENT
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -22,6 +23,9 @@ DIRECT = "penstock.direct"
 """The extension of ASGI by which our own listener takes bytes of an answer at once."""
 
 UNKNOWN_ENDPOINT = "other"
+EVENTS: list[Header] = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+"""The head of a stream that begins before an engine's answer does."""
+
 CLIENT_GONE = 499
 """The status in metrics and logs of a request whose client left before the answer's end; nginx' number for it."""
 
@@ -52,7 +56,11 @@ class Call:
         self.common: list[Header] = [(REQUEST_ID, self.request_id)]
         """Header lines of whatever answer is given."""
         self.status = 0
-        """0 until the answer has begun."""
+        """0 until a head was sent. That of an error told in a stream is the error's."""
+        self.opened = False
+        """Whether the client has the head of a stream, and comments, but nothing of an answer."""
+        self.held = 0.0
+        """Seconds that the request waited for replicas."""
         self.sent = 0
         """Bytes of the answer's body."""
         self.first_byte: float | None = None
@@ -65,6 +73,16 @@ class Call:
         )
         self.receive = receive
         self._send = send
+
+    @property
+    def begun(self) -> bool:
+        """Whether the client has something of an answer: then no other replica can be tried."""
+        return self.status != 0 and not self.opened
+
+    @property
+    def held_ms(self) -> int | None:
+        """Milliseconds that the request was held; None where it waited no longer than a lease takes."""
+        return round(self.held * 1000) if self.held > MOMENT else None
 
     async def read_body(self, limit: int) -> bytes:
         """The whole body. Raises TooLargeError as soon as it is known to be, ClientGoneError if the client leaves."""
@@ -105,9 +123,26 @@ class Call:
         )
 
     async def start(self, status: int, headers: list[Header]) -> None:
-        """Begin the answer."""
-        self.status = status
+        """Begin the answer. Where a stream is open already, its head is sent."""
         self.first_byte = time.perf_counter()
+        self.status = status
+        if self.opened:
+            self.opened = False
+            if (held := self.held_ms) is not None:
+                await self.write(comment(f"{HELD.decode()}: {held}"))
+            return
+        if (held := self.held_ms) is not None:
+            headers = [*headers, (HELD, b"%d" % held)]
+        await self._send_head(status, headers)
+
+    async def reassure(self, text: str) -> None:
+        """Open a stream for an answer that is still to come, or show that it is waited for. A comment, no event."""
+        if self.status == 0:
+            self.status, self.opened = 200, True
+            await self._send_head(200, EVENTS)
+        await self.write(comment(text))
+
+    async def _send_head(self, status: int, headers: list[Header]) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": headers + self.common})
 
     async def write(self, chunk: bytes) -> None:
@@ -122,14 +157,18 @@ class Call:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
 
     async def respond(self, status: int, headers: list[Header], body: bytes = b"") -> None:
-        """A whole answer."""
+        """A whole answer. In a stream that is open already it is an error, told as an event, and the stream is cut."""
+        opened = self.opened
         await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self.finish(body)
+        if opened:
+            await self.write(body_event(body, self.dialect))
+        else:
+            await self.finish(body)
 
     async def fail(self, error: GatewayError) -> None:
         """Answer with an error, or end a stream that has begun with one; the connection is cut after that."""
         self.error_code = error.code
-        if self.status == 0:
+        if not self.begun:
             await self.respond(error.status, error_headers(error), error_body(error, self.dialect))
 
     async def break_off(self, error: GatewayError, *, after: bytes) -> None:

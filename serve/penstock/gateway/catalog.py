@@ -12,17 +12,28 @@ from typing import Any, Protocol
 from penstock.board import Phase, ReplicaReport
 from penstock.config.suggest import nearest
 from penstock.gateway.errors import NotFoundError
+from penstock.gateway.starts import last_starts, starting_for
 
 NAMES_SHOWN = 20
 """Names that an error lists at most."""
 
-_NEAREST_TO_READY = [Phase.READY, Phase.WARMING, Phase.LOADING, Phase.STARTING, Phase.FETCHING, Phase.QUEUED]
+_NEAREST_TO_READY = [
+    Phase.READY,
+    Phase.WARMING,
+    Phase.LOADING,
+    Phase.STARTING,
+    Phase.FETCHING,
+    Phase.QUEUED,
+    Phase.BACKING_OFF,
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
     """What the replicas of a model say of themselves. The defaults: nothing is known yet."""
 
+    known: bool = False
+    """Whether the board was read: then no ready replica means that there is none."""
     replicas_ready: int = 0
     phase: Phase | None = None
     """The phase of the replica that is nearest to ready; None without replicas."""
@@ -31,6 +42,10 @@ class ModelState:
     max_model_len: int | None = None
     endpoints: frozenset[str] = frozenset()
     """Paths that the engine offers; empty while unknown."""
+    starts: tuple[tuple[str, float], ...] = ()
+    """Replicas that became ready last, and the seconds that it took them; the latest last."""
+    starting: float | None = None
+    """Seconds for which a replica has been starting, the one that began first; None where none is."""
 
     @property
     def ready(self) -> bool:
@@ -106,17 +121,21 @@ def derive_state(reports: Iterable[ReplicaReport]) -> ModelState:
     """The state of one model from its replicas' reports."""
     reports = sorted(reports, key=lambda report: -report.updated)
     if not reports:
-        return ModelState()
+        return ModelState(known=True)
     ready = [report for report in reports if report.phase is Phase.READY]
     leader = min(reports, key=_distance_to_ready)
     # An engine says what it offers once it is ready; a model that sleeps still offers what it offered.
     knowing = [report for report in [*ready, *reports] if report.endpoints or report.max_model_len]
+    starting = [seconds for report in reports if (seconds := starting_for(report)) is not None]
     return ModelState(
+        known=True,
         replicas_ready=len(ready),
         phase=leader.phase,
         detail=leader.failure.cause if leader.failure else leader.detail,
         max_model_len=next((report.max_model_len for report in knowing if report.max_model_len), None),
         endpoints=next((frozenset(report.endpoints) for report in knowing if report.endpoints), frozenset()),
+        starts=last_starts(reports),
+        starting=max(starting, default=None),
     )
 
 

@@ -66,8 +66,15 @@ class HttpEngineClient:
     async def send(self, replica: Replica, path: str, headers: list[Header], body: bytes) -> Answer:
         """See `EngineClient`."""
         data = _request(replica.base_url, path, headers, body)
+        died = False
         while True:
-            connection = self._reuse(replica.base_url) or await self._connect(replica.base_url)
+            try:
+                connection = self._reuse(replica.base_url) or await self._connect(replica.base_url)
+            except EngineBrokeError as error:
+                if died:
+                    # It had the request before it went, so it is not one that has seen nothing.
+                    raise EngineBrokeError("died", f"the engine closed the connection, then {error}") from error
+                raise
             used = connection.used
             answer = connection.send(data)
             try:
@@ -75,6 +82,7 @@ class HttpEngineClient:
             except EngineBrokeError as error:
                 # A kept connection may be closed by the engine at the moment it is used: that says nothing of it.
                 if used and error.reason == "died":
+                    died = True
                     continue
                 raise
             except BaseException:

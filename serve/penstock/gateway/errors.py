@@ -17,6 +17,7 @@ GatewayError
 └── EngineFaultError              the engine is at fault; sending it again may help
     ├── EngineRefusedError    …   as the engine's: it says no in a form that clients do not read
     ├── EngineFailedError     502 it broke, refused or said something wrong
+    ├── EngineCrashedError    502 it died of this very request, as it seems: do not send it again unseen
     └── EngineTooSlowError    504 it took longer than the longest request
 
 Raised anywhere in the gateway; turned into an answer in one place, `answers`.
@@ -176,6 +177,12 @@ class EngineRefusedError(EngineFaultError):
 
 class EngineFailedError(EngineFaultError):
     """It broke, refused or said something wrong."""
+
+
+class EngineCrashedError(EngineFaultError):
+    """Engines died one after the other while they worked on this request."""
+
+    default_code = "engine_crashed_repeatedly"
 
 
 class EngineTooSlowError(EngineFaultError):

@@ -15,6 +15,9 @@ Header = tuple[bytes, bytes]
 
 REQUEST_ID = b"x-request-id"
 LAYER = b"x-penstock-layer"
+HELD = b"x-penstock-held-ms"
+SHOULD_RETRY = b"x-should-retry"
+"""OpenAI's and Anthropic's clients obey it; without it they send again what got a 5xx."""
 
 _HOP_BY_HOP = frozenset(
     [b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings"]
@@ -27,7 +30,7 @@ _NOT_TO_ENGINE = _HOP_BY_HOP | {
     # Bytes are passed on unchanged, and counted tokens are looked for in them: no compression.
     b"accept-encoding",
 }  # fmt: skip
-_NOT_TO_CLIENT = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, LAYER, b"set-cookie"}
+_NOT_TO_CLIENT = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, LAYER, HELD, b"set-cookie"}
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 

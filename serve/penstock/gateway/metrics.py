@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,7 +17,19 @@ NO_MODEL: Final = ""
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_HELD = (1, 2.5, 5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1200)
 _FIRST_BYTES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+_ERRORS: Final = (
+    ("gateway", "shutting_down"),
+    *[("pool", reason) for reason in ("queue_full", "no_replica", "shutting_down")],
+    *[("engine", reason) for reason in ("refused", "connect_timeout", "died", "nonsense", "status", "token_refused")],
+    *[("engine", reason) for reason in ("timeout", "engine_crashed_repeatedly")],
+)
+"""What is counted from the start, at 0: what grows from nothing is no growth to Prometheus."""
+
+HeldOutcome = Literal["served", "refused", "left"]
 
 
 class PoolNumbers(Protocol):
@@ -91,6 +103,15 @@ class Metrics:
             ["layer", "reason"],
             registry=self.registry,
         )
+        for layer, reason in _ERRORS:
+            self._errors.labels(layer, reason)
+        self._held = Histogram(
+            "penstock_gateway_held_seconds",
+            "How long requests waited that had to wait for a replica, and what came of it.",
+            ["model", "outcome"],
+            buckets=_HELD,
+            registry=self.registry,
+        )
 
     def watch(self, pools: Callable[[], Mapping[str, PoolNumbers]], connections: Callable[[], int]) -> None:
         """Show the numbers of pools and connections. Called once."""
@@ -102,6 +123,10 @@ class Metrics:
         self._duration.labels(model, endpoint).observe(seconds)
         if first_byte is not None:
             self._first_byte.labels(model, endpoint).observe(first_byte)
+
+    def held(self, model: str, outcome: HeldOutcome, seconds: float) -> None:
+        """A request no longer waits for a replica: it has one, was refused, or its client left."""
+        self._held.labels(model, outcome).observe(seconds)
 
     def counted(self, model: str, usage: Usage) -> None:
         """An engine's answer said what it used."""

@@ -14,18 +14,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.gateway.errors import BusyError, UnavailableError
 from penstock.gateway.leases import Lease, LeaseSource
 from penstock.gateway.quarantine import Quarantine
+from penstock.gateway.refusals import PoolRefusals
+from penstock.gateway.starts import Outlook
+from penstock.gateway.waiting import MOMENT, HoldBounds, WaitingQueue
 
 logger = logging.getLogger(__name__)
-
-MOMENT = 0.5
-"""Taking a lease where replicas are free takes milliseconds; a request that waits longer than this counts as held."""
 
 RETRY_FIRST, RETRY_LONGEST = 0.05, 1.0
 """Seconds until the source is asked again after it failed or had only replicas that broke; doubling."""
@@ -61,17 +60,6 @@ class Lent:
         return self.lease.replica.id
 
 
-class _Waiter:
-    """A request in the queue. `held` once it has waited longer than a moment."""
-
-    __slots__ = ("future", "held", "timer")
-
-    def __init__(self, future: asyncio.Future[Lent]) -> None:
-        self.future = future
-        self.held = False
-        self.timer: asyncio.TimerHandle | None = None
-
-
 class LeasePool:
     """See the module's text. Belongs to one event loop.
 
@@ -80,6 +68,8 @@ class LeasePool:
         source: where leases come from.
         settings: bounds.
         account: what is known of why there is no replica, in whole sentences; empty where nothing is.
+        outlook: when there may be one, while there is none.
+        none_ready: whether it is known that no replica is ready.
     """
 
     def __init__(
@@ -89,16 +79,21 @@ class LeasePool:
         settings: PoolSettings | None = None,
         *,
         account: Callable[[], str] = lambda: "",
+        outlook: Callable[[], Outlook] = Outlook,
+        none_ready: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model = model
         self._source = source
-        self._account = account
         self._settings = settings or PoolSettings()
+        self._none_ready = none_ready
         self._loop = asyncio.get_running_loop()
+        self._refusals = PoolRefusals(model, self._settings.hold_seconds, account, outlook)
+        bounds = HoldBounds(self._settings.hold_requests, self._settings.hold_seconds, self._settings.moment)
+        self._queue: WaitingQueue[Lent] = WaitingQueue(
+            bounds, self._refusals, growing=self._growing, starved=self._starved
+        )
         self._idle: deque[Lent] = deque()
         self._out: set[Lent] = set()
-        self._waiters: OrderedDict[_Waiter, None] = OrderedDict()
-        self._held = 0
         # The most leases that were out at once since the queue was last empty, and when that last grew.
         self._most_out = 0
         self._grew_at = -math.inf
@@ -123,27 +118,29 @@ class LeasePool:
     @property
     def waiting(self) -> int:
         """Requests that wait for a lease."""
-        return len(self._waiters)
+        return len(self._queue)
 
     @property
     def held(self) -> int:
-        """Those of them that have waited longer than a moment."""
-        return self._held
+        """Those of them that are known to wait for more than a round trip."""
+        return self._queue.held
 
-    async def acquire(self) -> Lent:
+    async def acquire(self, *, again: bool = False, waited: float = 0.0) -> Lent:
         """A lease on a replica that is not known to be broken; `release` it in any case.
+
+        Args:
+            again: the request had a lease before, and the replica broke: it waits before all others.
+            waited: seconds that it has waited before, which count.
 
         Raises:
             BusyError: as many requests are held as may be.
             UnavailableError: no replica came within the time, or the pool is closed.
         """
         if self._closed:
-            raise self._gone()
+            raise self._refusals.going_away()
         if (lent := self._pick_idle()) is not None:
             return lent
-        waiter = _Waiter(self._loop.create_future())
-        waiter.timer = self._loop.call_later(self._settings.moment, self._hold, waiter)
-        self._waiters[waiter] = None
+        waiter = self._queue.enter(again=again, waited=waited)
         self._top_up()
         try:
             return await waiter.future
@@ -152,7 +149,8 @@ class LeasePool:
                 self._put(waiter.future.result())
             raise
         finally:
-            self._leave(waiter)
+            self._queue.leave(waiter)
+            self._left()
 
     def release(self, lent: Lent, *, broken: bool = False) -> None:
         """The request is over. `broken`: the replica refused or died; it gets no requests for a while."""
@@ -170,9 +168,7 @@ class LeasePool:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for waiter in list(self._waiters):
-            if not waiter.future.done():
-                waiter.future.set_exception(self._gone())
+        self._queue.refuse_all(self._refusals.going_away)
         takes = list(self._takes)
         for take in takes:
             take.cancel()
@@ -188,68 +184,23 @@ class LeasePool:
 
     # Requests that wait
 
-    def _hold(self, waiter: _Waiter) -> None:
-        if waiter.future.done():
-            return
-        if self._loop.time() - self._grew_at < self._settings.moment:
-            # Leases come, one round trip each: this is a crowd on its way in, not one before full replicas.
-            waiter.timer = self._loop.call_later(self._settings.moment, self._hold, waiter)
-            return
-        if self._held >= self._settings.hold_requests:
-            waiter.future.set_exception(
-                BusyError(
-                    f"No replica of {self.model!r} is free and {self._held} requests wait for one already, which is as"
-                    f" many as gateway.hold.requests allows.{self._told()} Try again later.",
-                    layer="pool",
-                    retry_after=5.0,
-                )
-            )
-            return
-        waiter.held = True
-        self._held += 1
-        waiter.timer = self._loop.call_later(
-            max(self._settings.hold_seconds - self._settings.moment, 0.0), self._expire, waiter
-        )
+    def _growing(self) -> bool:
+        return self._loop.time() - self._grew_at < self._settings.moment
 
-    def _expire(self, waiter: _Waiter) -> None:
-        if not waiter.future.done():
-            told = self._told()
-            status = "" if told else "; `penstock status` says what its replicas are doing"
-            waiter.future.set_exception(
-                UnavailableError(
-                    f"No replica of {self.model!r} became free within {self._settings.hold_seconds:g} s"
-                    f" (gateway.hold.seconds).{told} Try again later{status}.",
-                    layer="pool",
-                    retry_after=10.0,
-                )
-            )
+    def _starved(self) -> bool:
+        # Whoever said so may be late, so a lease says more.
+        return self._none_ready() and not (self._out or self._idle or self._growing())
 
-    def _told(self) -> str:
-        return f" {said}" if (said := self._account()) else ""
-
-    def _leave(self, waiter: _Waiter) -> None:
-        if waiter.timer is not None:
-            waiter.timer.cancel()
-        if waiter.held:
-            self._held -= 1
-        self._waiters.pop(waiter, None)
-        if not self._waiters:
+    def _left(self) -> None:
+        if not self._queue:
             self._most_out = 0
-        if len(self._takes) > len(self._waiters):
+        if len(self._takes) > len(self._queue):
             self._sweep_later()
-
-    def _gone(self) -> UnavailableError:
-        return UnavailableError(
-            f"{self.model!r} is being removed here, or this gateway is stopping. Try again.",
-            code="shutting_down",
-            layer="pool",
-            retry_after=1.0,
-        )
 
     # Leases that come and go
 
     def _top_up(self) -> None:
-        while len(self._takes) < len(self._waiters) and not self._closed:
+        while len(self._takes) < len(self._queue) and not self._closed:
             self._takes.append(task := self._loop.create_task(self._take()))
             task.add_done_callback(self._forget_take)
 
@@ -289,15 +240,13 @@ class LeasePool:
         if self._closed or now - lent.taken >= self._settings.renew:
             self._return(lent)
             return
-        while self._waiters:
-            waiter, _ = self._waiters.popitem(last=False)
-            if not waiter.future.done():
-                self._out.add(lent)
-                if len(self._out) > self._most_out:
-                    self._most_out = len(self._out)
-                    self._grew_at = now
-                waiter.future.set_result(lent)
-                return
+        if (waiter := self._queue.next()) is not None:
+            self._out.add(lent)
+            if len(self._out) > self._most_out:
+                self._most_out = len(self._out)
+                self._grew_at = now
+            waiter.future.set_result(lent)
+            return
         lent.idle_since = now
         self._out.discard(lent)
         self._idle.append(lent)
@@ -331,7 +280,7 @@ class LeasePool:
         task.add_done_callback(self._returns.discard)
         if not self._out:
             self._all_back.set()
-        if self._waiters:
+        if self._queue:
             self._top_up()
 
     async def _give_back(self, lent: Lent) -> None:
@@ -363,7 +312,7 @@ class LeasePool:
         for lent in stale:
             self._idle.remove(lent)
             self._return(lent)
-        for take in self._takes[len(self._waiters) :]:
+        for take in self._takes[len(self._queue) :]:
             take.cancel()
         if self._idle:
             self._sweep_later()

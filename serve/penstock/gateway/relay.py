@@ -12,6 +12,7 @@ from penstock.gateway.call import Call
 from penstock.gateway.engine_client import EngineAnswer, EngineClient
 from penstock.gateway.engine_connection import EngineBrokeError
 from penstock.gateway.errors import (
+    EngineCrashedError,
     EngineFailedError,
     EngineRefusedError,
     EngineTooSlowError,
@@ -19,9 +20,13 @@ from penstock.gateway.errors import (
     UnavailableError,
 )
 from penstock.gateway.headers import LAYER, first, to_client, to_engine
-from penstock.gateway.metrics import Metrics
+from penstock.gateway.heartbeat import STREAMED, Heartbeat
+from penstock.gateway.last_words import are_last_words
+from penstock.gateway.metrics import HeldOutcome, Metrics
 from penstock.gateway.pool import LeasePool, Lent
+from penstock.gateway.tries import Tries
 from penstock.gateway.usage import TAIL, find_usage
+from penstock.gateway.waiting import MOMENT
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +34,8 @@ _LAST_CHUNKS = 4
 """Chunks that are remembered to find the usage in: the last ones of a stream are its usage and its end mark."""
 
 _LARGEST_ERROR = 2**16
+
+EVENT_STREAM = b"text/event-stream"
 
 
 class Relay:
@@ -45,36 +52,66 @@ class Relay:
         self._settings = settings
         self._metrics = metrics
 
-    async def run(self, call: Call, pool: LeasePool, path: str, body: bytes, content_type: bytes) -> None:
+    async def run(
+        self, call: Call, pool: LeasePool, path: str, body: bytes, content_type: bytes, *, streams: bool = False
+    ) -> None:
         """Answer the call with what an engine says. Leaves the answer incomplete where the engine broke it off.
 
+        Args:
+            streams: whether the client asked for a stream of events.
+
         Raises:
-            GatewayError: no engine answered; nothing was sent to the client.
+            GatewayError: no engine answered; nothing of an answer was sent to the client.
         """
         target = path + (f"?{call.query.decode('latin-1')}" if call.query else "")
-        reasons = []
-        while call.attempts < self._settings.attempts:
-            lent = await pool.acquire()
-            call.attempts += 1
-            broken = False
-            try:
-                await self._attempt(call, lent, target, body, content_type)
-            except EngineBrokeError as error:
-                broken = True
-                reasons.append(error.reason)
-                self._metrics.error("engine", error.reason)
-                self._note(call, lent, error)
-                if call.status:
+        interval = self._settings.hold.heartbeat
+        heartbeat = Heartbeat(call, interval) if interval and streams and call.endpoint in STREAMED else None
+        tries = Tries(call.model, self._settings.attempts)
+        try:
+            while (refusal := tries.refusal()) is None:
+                lent = await self._lend(call, pool, heartbeat)
+                call.attempts += 1
+                broken = False
+                try:
+                    await self._attempt(call, lent, target, body, content_type)
+                except EngineBrokeError as error:
+                    broken = True
+                    tries.note(lent.replica_id, error.reason)
+                    self._metrics.error("engine", error.reason)
+                    self._note(call, lent, error)
+                    if call.begun:
+                        return
+                else:
                     return
-            else:
-                return
-            finally:
-                pool.release(lent, broken=broken)
-        raise EngineFailedError(
-            f"{len(reasons)} replicas of {call.model!r} did not answer ({', '.join(reasons)}), which is as many as"
-            " gateway.attempts allows. Send the request again; `penstock status` says how the replicas are.",
-            code="engine_unreachable",
-        )
+                finally:
+                    pool.release(lent, broken=broken)
+        finally:
+            if heartbeat is not None:
+                heartbeat.stop()
+        if isinstance(refusal, EngineCrashedError):
+            self._accuse(call, tries.crashed)
+        raise refusal
+
+    async def _lend(self, call: Call, pool: LeasePool, heartbeat: Heartbeat | None) -> Lent:
+        if heartbeat is not None:
+            heartbeat.wait()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        outcome: HeldOutcome = "left"
+        try:
+            lent = await pool.acquire(again=call.attempts > 0, waited=call.held)
+            outcome = "served"
+        except GatewayError:
+            outcome = "refused"
+            raise
+        finally:
+            waited = loop.time() - began
+            call.held += waited
+            if waited > MOMENT:
+                self._metrics.held(call.model, outcome, waited)
+        if heartbeat is not None:
+            heartbeat.served()
+        return lent
 
     async def _attempt(self, call: Call, lent: Lent, target: str, body: bytes, content_type: bytes) -> None:
         headers = to_engine(
@@ -99,11 +136,11 @@ class Relay:
                 f"The engine took longer than {self._settings.longest_request:g} s, which is as long as"
                 " gateway.longestRequest allows."
             )
-            if not call.status:
+            if not call.begun:
                 raise slow from None
             await self._break_off(call, answer, slow, last)
         except EngineBrokeError as error:
-            if call.status:
+            if call.begun:
                 cut = EngineFailedError(
                     f"The engine broke off in the middle of its answer ({error.reason}). Send the request again.",
                     code="engine_stream_interrupted",
@@ -111,7 +148,7 @@ class Relay:
                 await self._break_off(call, answer, cut, last)
             raise
         except asyncio.CancelledError:
-            if call.status and not call.client_gone:
+            if call.begun and not call.client_gone:
                 self._metrics.error("gateway", "shutting_down")
                 await self._break_off(call, answer, _stopping(), last)
             raise
@@ -122,6 +159,10 @@ class Relay:
     async def _pass_on(self, call: Call, answer: EngineAnswer, last: deque[bytes]) -> None:
         # The head waits for the first bytes: until the client has seen something, another replica may be tried.
         chunk = await answer.read()
+        if are_last_words(chunk):
+            raise _dead()
+        if call.opened and not (first(answer.headers, b"content-type") or b"").startswith(EVENT_STREAM):
+            raise EngineFailedError("The engine answered a request for a stream with something else.")
         await call.start(answer.status, to_client(answer.headers))
         last.append(chunk)
         await call.write(chunk)
@@ -148,6 +189,8 @@ class Relay:
             parts.append(chunk)
             size += len(chunk)
         body = b"".join(parts)
+        if answer.status == 500 and are_last_words(body):
+            raise _dead()
         if answer.status in (401, 403, 407):
             self._metrics.error("engine", "token_refused")
             raise EngineFailedError(
@@ -168,7 +211,7 @@ class Relay:
     ) -> None:
         call.error_code = error.code
         content_type = first(answer.headers, b"content-type") if answer is not None else None
-        if content_type is not None and content_type.startswith(b"text/event-stream"):
+        if content_type is not None and content_type.startswith(EVENT_STREAM):
             await call.break_off(error, after=last[-1] if last else b"\n\n")
 
     def _note(self, call: Call, lent: Lent, error: EngineBrokeError) -> None:
@@ -185,6 +228,23 @@ class Relay:
                 }
             },
         )
+
+    def _accuse(self, call: Call, crashed: list[str]) -> None:
+        logger.error(
+            "a request may crash engines, and is tried on no other",
+            extra={
+                "fields": {
+                    "request_id": call.request_id.decode(),
+                    "model": call.model,
+                    "endpoint": call.endpoint,
+                    "replicas": crashed,
+                }
+            },
+        )
+
+
+def _dead() -> EngineBrokeError:
+    return EngineBrokeError("died", "its server says that its core is dead")
 
 
 def _stopping() -> UnavailableError:
