@@ -15,6 +15,7 @@ from penstock.assembly.serve_config import (
 )
 from penstock.config import Document
 from penstock.errors import DocumentError
+from penstock.gateway.spec import GatewaySpec
 
 BASE: dict[str, Any] = {
     "models": {
@@ -100,6 +101,62 @@ def test_fixed_replicas_are_a_number_and_ranges_scale_by_our_policy() -> None:
 def test_a_change_of_a_model_does_not_take_its_replicas_back_to_the_least() -> None:
     # Ray takes initial_replicas for the number to have after any change.
     assert "initial_replicas" not in _deployment(_applications(_document())["model-big"])["autoscaling_config"]
+
+
+def _surge(placement: Placement = Placement.CLUSTER, *, max_pods: int = 64, **models: dict[str, Any]) -> dict[str, int]:
+    config = serve_config(_document(models=models), placement, max_pods=max_pods)
+    return {
+        app["name"].removeprefix("model-"): _deployment(app)["max_surge_percent"]
+        for app in config["applications"]
+        if app["name"] != "gateway"
+    }
+
+
+REAL = {"source": "/m"}
+PRETENDED = {"engine": "simulator"}
+
+
+def test_on_one_machine_the_simulator_alone_starts_new_replicas_beside_old_ones() -> None:
+    gpus = {**REAL, "hardware": "l4"}
+    assert _surge(Placement.LOCAL, a=REAL, b=PRETENDED, c=gpus) == {"a": 0, "b": 25, "c": 0}
+
+
+@pytest.mark.parametrize(("max_pods", "percent"), [(9, 0), (10, 25)])
+def test_on_a_cluster_they_do_where_all_models_of_a_profile_have_room_to(max_pods: int, percent: int) -> None:
+    # 5 + 2 and 2 + 1 pods on one profile; the other profile has pods of its own.
+    models = {"a": {**REAL, "replicas": 5}, "b": {**PRETENDED, "replicas": {"min": 0, "max": 2}}}
+    other = {**REAL, "hardware": "l4", "replicas": 7}
+    assert _surge(max_pods=max_pods, **models, c=other) == {"a": percent, "b": percent, "c": 25}
+
+
+@pytest.mark.parametrize("placement", Placement)
+def test_what_the_document_says_of_surges_stands_above_what_there_is_room_for(placement: Placement) -> None:
+    said = {said: {**PRETENDED, "rollout": {"surge": said}} for said in ("always", "never")}
+    assert _surge(placement, max_pods=1, **said) == {"always": 25, "never": 0}
+
+
+def test_how_a_rollout_goes_restarts_nothing() -> None:
+    before, after = (
+        _applications(_document(models={"a": REAL})),
+        _applications(_document(models={"a": {**REAL, "rollout": {"surge": "always"}}})),
+    )
+    assert after["model-a"]["args"] == before["model-a"]["args"]
+
+
+@pytest.mark.parametrize("placement", Placement)
+def test_a_new_gateway_starts_before_an_old_one_stops(placement: Placement) -> None:
+    assert _deployment(_applications(_document(), placement)["gateway"])["max_surge_percent"] == 25
+
+
+def test_a_gateway_of_a_cluster_serves_on_for_a_while_when_it_stops_and_is_given_the_time() -> None:
+    document = _document(gateway={"longestRequest": "5m", "drainDelay": "20s"})
+    cluster, local = (
+        _applications(document, placement)["gateway"] for placement in (Placement.CLUSTER, Placement.LOCAL)
+    )
+    assert GatewaySpec.model_validate(cluster["args"]).gateway.drain_delay == 20
+    assert _deployment(cluster)["graceful_shutdown_timeout_s"] == 300 + 20 + 30
+    assert GatewaySpec.model_validate(local["args"]).gateway.drain_delay == 0
+    assert _deployment(local)["graceful_shutdown_timeout_s"] == 300 + 30
 
 
 def test_a_cluster_places_by_hardware_profile_and_one_machine_by_gpus_alone() -> None:

@@ -3,10 +3,12 @@ model alone, and what makes a new Ray cluster is known beforehand."""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import pytest
 
+from penstock import environment
 from support.chart_values import with_changes
 from support.charts import Rendered, render
 
@@ -133,7 +135,6 @@ def test_gateways_learn_of_an_alias_without_a_restart(before: Rendered) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"service__port": 80},
         {"service__type": "LoadBalancer"},
         {"networkPolicy__clients": [{"podSelector": {}}]},
         {"ingress__enabled": True},
@@ -177,21 +178,46 @@ def test_no_number_of_replicas_is_given_to_kuberay_which_would_fight_ray_over_it
 
 @pytest.mark.parametrize(("longest", "seconds"), [("10m", 600), ("1h30m", 5400), (45, 45), ("14d", 1209600)])
 def test_every_grace_period_follows_from_the_longest_request(longest: Any, seconds: int) -> None:
-    rendered = render(with_changes(BASE, gateway__longestRequest=longest))
-    assert rendered.of("RayService")["spec"]["rayClusterDeletionDelaySeconds"] == seconds + 60
+    rendered = render(with_changes(BASE, gateway__longestRequest=longest, gateway__drainDelay="7s"))
+    assert rendered.of("RayService")["spec"]["rayClusterDeletionDelaySeconds"] == seconds + 7 + 30
     for group in rendered.cluster["workerGroupSpecs"]:
+        stopping = seconds + 30 + (7 if group["groupName"] == "gateway" else 0)
         pod = group["template"]["spec"]
-        env = {item["name"]: item["value"] for item in pod["containers"][0]["env"]}
-        assert pod["terminationGracePeriodSeconds"] == seconds + 60
-        assert env["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == str(seconds + 30)
+        env = {item["name"]: item.get("value") for item in pod["containers"][0]["env"]}
+        assert pod["terminationGracePeriodSeconds"] == stopping + 30
+        assert env["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == str(stopping)
     for application in rendered.serve_config["applications"]:
-        assert application["deployments"][0]["graceful_shutdown_timeout_s"] == seconds + 30
+        stopping = seconds + 30 + (7 if application["name"] == "gateway" else 0)
+        assert application["deployments"][0]["graceful_shutdown_timeout_s"] == stopping
 
 
-def test_the_head_which_carries_no_request_stops_at_once(before: Rendered) -> None:
-    after = render(with_changes(BASE, gateway__longestRequest="1h"))
-    assert before.cluster["headGroupSpec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30
-    assert after.cluster["headGroupSpec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30
+def test_the_head_outlives_the_pods_that_stop_with_it() -> None:
+    rendered = render(with_changes(BASE, gateway__longestRequest="1h"))
+    head = rendered.cluster["headGroupSpec"]["template"]["spec"]
+    gateways = rendered.cluster["workerGroupSpecs"][0]["template"]["spec"]
+    assert head["terminationGracePeriodSeconds"] > gateways["terminationGracePeriodSeconds"]
+    *command, limit = head["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == ["python", "-m", "penstock.assembly.outlive"]
+    assert head["terminationGracePeriodSeconds"] - 60 == int(limit) == 3600 + 10 + 30
+    assert importlib.util.find_spec(command[-1]) is not None
+
+
+def test_a_gateway_pod_that_stops_tells_its_gateway_in_the_gateway_s_own_words(before: Rendered) -> None:
+    container = before.cluster["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]
+    env = {item["name"]: item.get("value") for item in container["env"]}
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["touch", env[environment.LEAVING_FILE]]
+    assert env[environment.LEAVING_FILE].startswith("/tmp/")
+
+
+def test_gateways_know_the_service_that_clients_use_and_follow_it_in_place(before: Rendered) -> None:
+    after = render(with_changes(BASE, service__port=80))
+    for rendered in (before, after):
+        (deployment,) = _applications(rendered)["gateway"]["deployments"]
+        service = rendered.of("Service")
+        address = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+        assert deployment["user_config"]["service"] == address
+    assert after.cluster == before.cluster
+    assert _applications(after)["gateway"]["args"] == _applications(before)["gateway"]["args"]
 
 
 def test_large_numbers_stay_numbers() -> None:

@@ -42,10 +42,13 @@ def _absolute(document: Document) -> dict[str, Any]:
 
 
 def _canonical(config: dict[str, Any]) -> dict[str, Any]:
-    """With the arguments as their readers understand them, and the applications by name."""
+    """With the arguments as their readers understand them, and the applications by name.
+
+    Without the release's address, which the chart alone knows."""
     applications = {}
     for application in config["applications"]:
         spec = GatewaySpec if application["name"] == "gateway" else EngineSpec
+        application["deployments"][0]["user_config"].pop("service", None)
         applications[application["name"]] = {**application, "args": spec.model_validate(application["args"])}
     assert len(applications) == len(config["applications"])
     return {**config, "applications": applications}

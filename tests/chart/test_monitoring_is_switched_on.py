@@ -85,7 +85,14 @@ def test_a_monitor_selects_pods_that_there_are_and_ports_that_these_have(chart: 
 
 def test_the_interval_is_that_of_the_values(chart: Rendered) -> None:
     endpoints = [e for monitor in chart.all_of("PodMonitor") for e in monitor["spec"]["podMetricsEndpoints"]]
-    assert {endpoint["interval"] for endpoint in endpoints} == {"30s"}
+    assert {endpoint["interval"] for endpoint in endpoints} == {"30000ms"}
+
+
+@pytest.mark.parametrize(("written", "interval"), [(15, "15000ms"), (1.5, "1500ms"), ("1m30s", "90000ms")])
+def test_the_interval_may_be_written_as_any_duration(written: Any, interval: str) -> None:
+    rendered = render({"monitoring": {"podMonitor": {"enabled": True, "interval": written}}})
+    endpoints = [e for monitor in rendered.all_of("PodMonitor") for e in monitor["spec"]["podMetricsEndpoints"]]
+    assert {endpoint["interval"] for endpoint in endpoints} == {interval}
 
 
 def test_everything_read_carries_the_labels_that_alerts_select_by(chart: Rendered) -> None:

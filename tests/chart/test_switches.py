@@ -14,11 +14,13 @@ from penstock.config.base import Section
 from penstock.config.keys import key_of, section_inside, without_none
 from support.chart_values import ONE_MODEL
 from support.charts import CHART, Rendered, render
+from support.kubernetes_objects import pods
 
 ALWAYS = {
     "RayService/test-penstock",
     "Service/test-penstock",
     "ServiceAccount/test-penstock",
+    "ServiceAccount/test-penstock-gateway",
     "NetworkPolicy/test-penstock-gateway",
     "NetworkPolicy/test-penstock-engine",
     "NetworkPolicy/test-penstock-head",
@@ -77,10 +79,27 @@ def test_a_switch_turned_off_takes_its_own_away_and_changes_no_other(plain: Rend
 def test_a_service_account_and_a_token_that_are_there_are_taken_instead_of_made() -> None:
     given = {"serviceAccount": {"create": False, "name": "mine"}, "rayToken": {"existingSecret": "theirs"}}
     rendered = render(ONE_MODEL | given)
-    assert ALWAYS - set(rendered.names) == {"ServiceAccount/test-penstock"}
+    assert ALWAYS - set(rendered.names) == {"ServiceAccount/test-penstock", "ServiceAccount/test-penstock-gateway"}
     assert rendered.cluster["authOptions"] == {"mode": "token", "secretName": "theirs"}
     workers = [group["template"]["spec"]["serviceAccountName"] for group in rendered.cluster["workerGroupSpecs"]]
-    assert workers == ["mine", "mine"]
+    assert workers == ["default", "mine"]
+
+
+def test_an_identity_of_the_cloud_is_the_engines_alone() -> None:
+    bound = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/weights"}
+    rendered = render(ONE_MODEL | {"serviceAccount": {"annotations": bound}})
+    accounts = {o["metadata"]["name"]: o["metadata"].get("annotations", {}) for o in rendered.all_of("ServiceAccount")}
+    bearers = {name for name, annotations in accounts.items() if bound.items() <= annotations.items()}
+    assert bearers == {"test-penstock"}
+    users = {each.name for each in pods(rendered) if each.spec.get("serviceAccountName") in bearers}
+    assert users == {"hw-cpu"}
+
+
+def test_gateways_take_an_account_that_is_there_instead_of_one_that_is_made() -> None:
+    rendered = render(ONE_MODEL | {"cluster": {"gateway": {"serviceAccountName": "theirs"}}})
+    assert ALWAYS - set(rendered.names) == {"ServiceAccount/test-penstock-gateway"}
+    by_name = {each.name: each.spec.get("serviceAccountName") for each in pods(rendered)}
+    assert (by_name["gateway"], by_name["hw-cpu"]) == ("theirs", "test-penstock")
 
 
 def test_the_token_of_rays_ports_is_kuberays_own_unless_one_is_named(plain: Rendered) -> None:

@@ -61,8 +61,8 @@ def test_no_folder_on_the_way_to_a_mount_is_one_that_the_engine_writes_to() -> N
 
 
 def test_shared_memory_has_the_size_that_values_say() -> None:
-    engine = pod(render(with_changes(BASE, cluster__engine__sharedMemory="16Gi")), "hw-cpu")
-    assert engine.volumes["shm"] == {"emptyDir": {"medium": "Memory", "sizeLimit": "16Gi"}}
+    engine = pod(render(with_changes(BASE, cluster__engine__sharedMemory="4Gi")), "hw-cpu")
+    assert engine.volumes["shm"] == {"emptyDir": {"medium": "Memory", "sizeLimit": "4Gi"}}
     assert engine.mounts["shm"]["mountPath"] == "/dev/shm"
 
 

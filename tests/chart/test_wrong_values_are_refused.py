@@ -93,7 +93,7 @@ CHECKS = {
     "more gateways than pods": Case(
         {"gateway": {"replicas": 4}, "cluster": {"gateway": {"maxPods": 3}}},
         "gateway.replicas: 4 and cluster.gateway.maxPods: 3",
-        "each gateway has a pod of its own",
+        "each gateway has a pod of its own, and a rollout starts a quarter more before it stops any",
         "raise cluster.gateway.maxPods, which makes a new Ray cluster, or lower gateway.replicas",
     ),
     "a budget that no drain can keep": Case(
@@ -107,6 +107,64 @@ CHECKS = {
         "gateway.port: 8265",
         "Ray listens on that port in every pod",
         "leave 8000, and choose service.port for clients",
+    ),
+    "gateways without a pod to roll out on": Case(
+        {"gateway": {"replicas": 8}, "cluster": {"gateway": {"maxPods": 9}}},
+        "gateway.replicas: 8 and cluster.gateway.maxPods: 9",
+        "each gateway has a pod of its own, and a rollout starts a quarter more before it stops any",
+        "raise cluster.gateway.maxPods, which makes a new Ray cluster, or lower gateway.replicas",
+    ),
+    "a port of Ray's workers": Case(
+        {"gateway": {"port": 10002}},
+        "gateway.port: 10002",
+        "Ray gives ports from 10002 to 19999 to its workers in every pod, whichever comes first",
+        "leave 8000, and choose service.port for clients",
+    ),
+    "more shared memory than memory": Case(
+        _model() | {"cluster": {"engine": {"sharedMemory": "9Gi"}}},
+        "cluster.engine.sharedMemory: 9Gi, and pods with 8Gi of memory",
+        "what is written to /dev/shm counts as memory of the pod, which would be killed for it",
+        "lower sharedMemory, or raise memory in hardware.cpu.resources or cluster.engine.resources",
+    ),
+    "a mount of nothing": Case(
+        {"cluster": {"gateway": {"volumes": {"data": {"emptyDir": {}}}, "volumeMounts": {"dta": {"mountPath": "/d"}}}}},
+        "cluster.gateway.volumeMounts.dta",
+        "those pods have no volume of that name",
+        "describe it in cluster.gateway.volumes, or name one of data, home, tmp",
+    ),
+    "less at most than at least": Case(
+        {"cluster": {"head": {"resources": {"requests": {"memory": "4Gi"}, "limits": {"memory": "2000M"}}}}},
+        "cluster.head.resources: memory 4Gi asked for and limited to 2000M",
+        "Kubernetes refuses a pod that asks for more than it may have",
+        "raise the limit or lower the request, in cluster.head.resources",
+    ),
+    "a profile that asks for more than its pods may have": Case(
+        _model(hardware="wide")
+        | {
+            "hardware": {"wide": {"resources": {"cpu": 4}}},
+            "cluster": {"engine": {"resources": {"limits": {"cpu": "2500m"}}}},
+        },
+        "pods of hardware wide: cpu 4 asked for and limited to 2500m",
+        "Kubernetes refuses a pod that asks for more than it may have",
+        "raise the limit or lower the request, in hardware.wide.resources or cluster.engine.resources",
+    ),
+    "a model with a GPU and one without on one profile": Case(
+        {"models": {name: {**SIMULATED, "hardware": "nvidia-l4", "gpus": gpus} for name, gpus in (("a", 0), ("b", 1))}},
+        "models.a with 0 GPUs and models.b with 1, both on hardware nvidia-l4",
+        "the pods of a profile are alike: all with a GPU, or all without",
+        "give the model that needs no GPU a profile without one, such as cpu",
+    ),
+    "a claim of one node for pods on several": Case(
+        _model(replicas=2, rollout={"surge": "never"}) | {"modelCache": {**PVC, "accessModes": ["ReadWriteOnce"]}},
+        "modelCache.accessModes: ReadWriteOnce, and 2 pods that may want the claim at once",
+        "pods on other nodes than the first would wait for it for ever",
+        "use a storage class with ReadWriteMany, or a cache of type hostPath or emptyDir",
+    ),
+    "a claim of one node for the pods of a rollout": Case(
+        _model() | {"modelCache": {**PVC, "accessModes": ["ReadWriteOnce"]}},
+        "modelCache.accessModes: ReadWriteOnce, and 2 pods that may want the claim at once",
+        "pods on other nodes than the first would wait for it for ever",
+        "use a storage class with ReadWriteMany, or a cache of type hostPath or emptyDir; for a single replica, set",
     ),
     "a port of root": Case(
         {"gateway": {"port": 80}},
@@ -179,10 +237,10 @@ def test_whoever_knows_better_renders_without_asking_the_cluster() -> None:
 
 
 def test_every_check_of_the_chart_has_a_case_here() -> None:
-    text = (CHART / "templates" / "checks.yaml").read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").glob("checks*.yaml"))
     checks = re.findall(r'^  "wrong" "([^"\n]+)"$', text, re.MULTILINE)
     assert len(checks) == text.count('include "penstock.refuse"')
-    assert sorted(checks) == sorted(case.wrong for case in [*CHECKS.values(), WITHOUT_KUBERAY])
+    assert set(checks) == {case.wrong for case in [*CHECKS.values(), WITHOUT_KUBERAY]}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ application. What may change in place stands under `deployments` (numbers) or in
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from enum import StrEnum
 from typing import Any
 
 from penstock.config import Document, Model
+from penstock.config.hardware import MAX_PODS
 from penstock.engine.command import vllm_options
 from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
 from penstock.engine.spec import EngineSpec
@@ -26,6 +28,8 @@ LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # of a pod, whose network policy says who comes in
 STOP_MARGIN = 30.0
 """Seconds that stopping may take beyond the longest request."""
+SURGE_PERCENT = 25
+"""Replicas that a rollout starts before it stops old ones, of those there are; Serve rounds up."""
 HEALTH_CHECK_PERIOD = 1.0
 """A lost replica is seen within this time."""
 REPORT_PERIOD = 1.0
@@ -54,18 +58,27 @@ def application_name(model: str) -> str:
     return f"model-{plain}" if plain == model else f"model-{plain}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
 
 
-def serve_config(document: Document, placement: Placement = Placement.CLUSTER) -> dict[str, Any]:
+def serve_config(
+    document: Document, placement: Placement = Placement.CLUSTER, *, max_pods: int = MAX_PODS
+) -> dict[str, Any]:
     """The configuration as Serve's REST API and KubeRay's `serveConfigV2` take it.
+
+    Args:
+        max_pods: pods that a hardware profile may have on a cluster.
 
     Raises:
         DocumentError: an option of a model that Penstock owns.
     """
+    surging = _surging(document, placement, max_pods)
     return {
         # Gateways listen themselves. KubeRay asks the head's proxy for health, so a cluster keeps that one.
         "proxy_location": "Disabled" if placement is Placement.LOCAL else "HeadOnly",
         "logging_config": {"encoding": "JSON" if _in_json(document, placement) else "TEXT", "enable_access_log": False},
         "applications": [
-            *(_model(name, model, document, placement) for name, model in document.models.items()),
+            *(
+                _model(name, model, document, placement, surge=name in surging)
+                for name, model in document.models.items()
+            ),
             _gateway(document, placement),
         ],
     }
@@ -76,13 +89,37 @@ def _in_json(document: Document, placement: Placement) -> bool:
     return document.logging.format == "json" or (placement is Placement.CLUSTER and document.logging.format == "auto")
 
 
-def _model(name: str, model: Model, document: Document, placement: Placement) -> dict[str, Any]:
+def _surging(document: Document, placement: Placement, max_pods: int) -> set[str]:
+    """Models whose rollouts start new replicas first.
+
+    Serve would wait for ever for a place that there is not, so there must be one by the numbers, also when all models
+    of a profile roll out at once, each at its most replicas.
+    """
+    if placement is Placement.LOCAL:
+        roomy = {name for name, model in document.models.items() if model.engine == "simulator"}
+    else:
+        wanted: dict[str, int] = {}
+        resources = {
+            name: hardware_resource(model.hardware, document.gpus_of(model)) for name, model in document.models.items()
+        }
+        for name, model in document.models.items():
+            most = model.replicas.max
+            pods = most + math.ceil(most * SURGE_PERCENT / 100)
+            wanted[resources[name]] = wanted.get(resources[name], 0) + pods
+        roomy = {name for name, resource in resources.items() if wanted[resource] <= max_pods}
+    said = {name: model.rollout.surge for name, model in document.models.items()}
+    return {name for name, surge in said.items() if surge == "always" or (surge == "auto" and name in roomy)}
+
+
+def _model(name: str, model: Model, document: Document, placement: Placement, *, surge: bool) -> dict[str, Any]:
     if model.engine == "vllm":
         vllm_options(name, model, gpus=document.gpus_of(model))  # refuses a wrong option now, not on a node
     spec = EngineSpec(
         name=name,
         model=model.model_copy(
-            update={"replicas": Model.model_fields["replicas"].get_default(call_default_factory=True)}
+            update={
+                key: Model.model_fields[key].get_default(call_default_factory=True) for key in ("replicas", "rollout")
+            }
         ),
         gpus=document.gpus_of(model),
         host=LOOPBACK if placement is Placement.LOCAL else None,
@@ -98,8 +135,9 @@ def _model(name: str, model: Model, document: Document, placement: Placement) ->
             {
                 "name": ENGINE_DEPLOYMENT,
                 **_numbers(name, model),
+                "max_surge_percent": SURGE_PERCENT if surge else 0,
                 "max_ongoing_requests": model.replicas.limit,
-                "graceful_shutdown_timeout_s": document.gateway.longest_request + STOP_MARGIN,
+                "graceful_shutdown_timeout_s": math.ceil(document.gateway.longest_request + STOP_MARGIN),
                 "health_check_period_s": HEALTH_CHECK_PERIOD,
                 "health_check_timeout_s": 30.0,
                 "user_config": {"longest_request": document.gateway.longest_request},
@@ -149,6 +187,9 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
     changes: dict[str, Any] = {"replicas": 1}
     if placement is Placement.CLUSTER:
         changes["host"] = EVERYWHERE
+    else:
+        # No balancer has to learn that a gateway goes: the kernel gives its connections to the others.
+        changes["drain_delay"] = 0.0
     spec = GatewaySpec(gateway=gateway.model_copy(update=changes), logging=document.logging)
     routes = GatewayRoutes(
         models={
@@ -165,12 +206,14 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
             {
                 "name": GATEWAY_DEPLOYMENT,
                 "num_replicas": gateway.replicas,
-                # Gateways of one machine share the port, so a new one can listen before the old one stops.
-                **({"max_surge_percent": 100} if placement is Placement.LOCAL else {}),
-                "graceful_shutdown_timeout_s": gateway.longest_request + STOP_MARGIN,
+                # Those of one machine share the port; those of a cluster get more pods; the chart leaves room.
+                "max_surge_percent": SURGE_PERCENT,
+                "graceful_shutdown_timeout_s": math.ceil(
+                    spec.gateway.drain_delay + gateway.longest_request + STOP_MARGIN
+                ),
                 "health_check_period_s": HEALTH_CHECK_PERIOD,
                 "health_check_timeout_s": 30.0,
-                "user_config": routes.model_dump(mode="json"),
+                "user_config": routes.model_dump(mode="json", exclude_none=True),
                 "ray_actor_options": _actor(placement, gpus=0, resource=GATEWAY_RESOURCE),
             }
         ],

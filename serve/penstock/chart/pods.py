@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from penstock.config.base import Section
-from penstock.config.hardware import Quantity
+from penstock.config.hardware import MAX_PODS, Quantity
 from penstock.config.units import Duration
 
 
@@ -77,8 +77,12 @@ class GatewayPods(Pods):
     )
     """Of the Ray container."""
 
+    service_account_name: str = ""
+    """Their service account, which must be there. Empty: the chart makes one without any rights."""
+
     max_pods: int = Field(default=32, ge=1)
-    """Pods at most, whatever `gateway.replicas` says. A change makes a new Ray cluster, so leave room."""
+    """Pods at most, whatever `gateway.replicas` says. Rollouts take a quarter more than that, at least one. A change
+    makes a new Ray cluster, so leave room."""
 
 
 class EnginePods(Pods):
@@ -89,9 +93,9 @@ class EnginePods(Pods):
     )
     """Of pods whose hardware profile has no cpu or memory of its own."""
 
-    max_pods: int = Field(default=64, ge=1)
-    """Pods per hardware profile at most, whatever the replicas of the models say. A change makes a new Ray cluster, so
-    leave room."""
+    max_pods: int = Field(default=MAX_PODS, ge=1)
+    """Pods per hardware profile at most, whatever the replicas of the models say. In a cluster that makes no nodes, as
+    many as it has places for: rollouts go by it. A change makes a new Ray cluster, so leave room."""
 
     idle_timeout: Duration = Field(default=60.0, gt=0)
     """A pod without a replica is removed after so long. Longer keeps a GPU node warm."""

@@ -178,10 +178,10 @@ class Budgets(Section):
 
 
 class ServiceAccount(Section):
-    """The identity of engine and gateway pods. It has no rights in the cluster, and no token is mounted."""
+    """The identity of engine pods. It has no rights in the cluster, and no token is mounted."""
 
     create: bool = True
-    """Whether the chart makes it."""
+    """Whether the chart makes it, and one for gateways, which need no identity of the cloud."""
 
     name: str = ""
     """Its name; default: the release's."""

@@ -20,7 +20,12 @@ class Hold(Section):
     """A request waits at most so long, then gets 503 with `Retry-After`."""
 
     requests: int = Field(default=256, ge=0)
-    """Requests that wait per model at most; one more gets 429."""
+    """Requests that wait per model and gateway at most; one more gets 429 at once."""
+
+    heartbeat: Duration | None = Field(default=None, gt=0)
+    """A stream that waits for so long begins with a comment, and gets one each time as long again passes, so that no
+    balancer and no client takes it for dead. Off unless given: the first comment commits the answer to status 200, so
+    what goes wrong after it is told by an error event in the stream."""
 
 
 class Leases(Section):
@@ -82,6 +87,10 @@ class Gateway(Section):
     longest_request: Duration = Field(default=600.0, gt=0)
     """The longest that one request may take, stream included. Grace periods of draining and stopping follow from it."""
 
+    drain_delay: Duration = 10.0
+    """A gateway that stops says not ready and goes on taking connections for so long, so that whoever balances the load
+    leaves it out before it closes. On one machine there is no such wait."""
+
     max_body_bytes: Size = Field(default=32 * 2**20, gt=0)
     """Largest request body; a larger one gets 413."""
 
@@ -110,7 +119,8 @@ class Gateway(Section):
     """Connecting to an engine takes at most so long before another replica is tried."""
 
     attempts: int = Field(default=3, ge=1)
-    """Replicas that one request is tried on at most. Only before the first byte of an answer."""
+    """Replicas that one request is tried on at most. Only before the first byte of an answer, and never on a third one
+    after two have died with the request in their hands."""
 
     hold: Hold = Field(default_factory=Hold)
     """Requests that wait for a replica."""

@@ -13,10 +13,10 @@ from typing import Any
 
 from ray import serve
 
-from penstock import logs
+from penstock import environment, logs
 from penstock.board import Phase, ReplicaReport
 from penstock.board.kv import KvBoard, KvDecisions
-from penstock.gateway import ray_shortages
+from penstock.gateway import ray_shortages, ray_succession
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, derive_catalog
 from penstock.gateway.freshness import Freshness
@@ -64,6 +64,8 @@ class GatewayDeployment:
         self._start_metrics.register(self._app.metrics.registry)
         self._scaling_metrics = ScalingMetrics(lambda: self._routes.models)
         self._scaling_metrics.register(self._app.metrics.registry)
+        # Until it is known that there is nobody to wait for.
+        self._app.standby = True
         self._listener = Listener(self._app, spec.gateway, shared=True)
         self._watches: list[asyncio.Task[None]] = []
         await self._listener.start()
@@ -77,6 +79,8 @@ class GatewayDeployment:
             self._watches = [
                 loop.create_task(self._watch_board(), name="board-watch"),
                 loop.create_task(self._watch_shortages(), name="shortages-watch"),
+                loop.create_task(self._stand_by(), name="stand-by"),
+                loop.create_task(self._watch_leaving(), name="leaving-watch"),
             ]
 
     def check_health(self) -> None:
@@ -88,7 +92,7 @@ class GatewayDeployment:
         if (listener := self.__dict__.get("_listener")) is None:
             return
         self._app.drain()
-        await listener.stop(self._settings.longest_request)
+        await listener.stop(self._settings.longest_request, pause=self._settings.drain_delay)
         for watch in self._watches:
             watch.cancel()
         await self._app.close()
@@ -113,6 +117,22 @@ class GatewayDeployment:
             with contextlib.suppress(Exception):
                 now = time.time()
                 self._shortages.note(await ray_shortages.look(waiting, now) if waiting else {}, now)
+
+    async def _stand_by(self) -> None:
+        if (service := self._routes.service) is not None:
+            await ray_succession.until_it_takes_over(
+                lambda: {model.application for model in self._routes.models.values()}, service
+            )
+        self._app.standby = False
+
+    async def _watch_leaving(self) -> None:
+        """Drain as soon as the pod is told to stop: Ray's word comes later, and not at all where its head is gone."""
+        if (sign := environment.leaving_file()) is None:
+            return
+        while not await asyncio.to_thread(sign.exists):  # noqa: ASYNC110  # nothing tells of a file
+            await asyncio.sleep(LOOK)
+        self._app.drain()
+        self._listener.drain()
 
     def _publish(self, reports: list[ReplicaReport]) -> None:
         self._start_metrics.note(reports)

@@ -6,9 +6,11 @@ Names, labels and small conversions. Who uses what:
   penstock.annotations              takes (dict "root" $ "more" map)
   penstock.overlay                  takes a list of maps; a key of a later one replaces the whole value. As JSON
   penstock.seconds                  "10m" → 600
+  penstock.promDuration             "1.5s" or 1.5 → "1500ms", as Prometheus reads durations
+  penstock.amount                   a quantity of Kubernetes as a number: "2Gi" → 2147483648, "500m" → 0.5
   penstock.models                   the document's models and the catalog's that are switched on, as JSON
   penstock.profile                  a hardware profile by name, the document's or a preset, as JSON
-  penstock.grace                    seconds that a pod may take to stop
+  penstock.drain, .gatewayDrain     seconds that replicas may take to stop; their pods get half a minute more
 
 A helper that gives more than a text gives JSON: callers read it with fromJson.
 */}}
@@ -76,17 +78,34 @@ annotations:
 {{- toJson $total -}}
 {{- end -}}
 
+{{- define "penstock.promDuration" -}}
+{{- round (mulf (include "penstock.seconds" . | float64) 1000) 0 | int64 }}ms
+{{- end -}}
+
+{{- define "penstock.amount" -}}
+{{- $number := regexFind "^[0-9.]+([eE][+-]?[0-9]+)?" (toString .) -}}
+{{- $unit := trimPrefix $number (toString .) -}}
+{{- $units := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- range $power, $name := list "Ki" "Mi" "Gi" "Ti" "Pi" "Ei" -}}
+{{- $size := 1.0 -}}
+{{- range until (add1 $power | int) }}{{ $size = mulf $size 1024 }}{{ end -}}
+{{- $_ := set $units $name $size -}}
+{{- end -}}
+{{- mulf (float64 $number) (get $units $unit | default 1.0) | toJson -}}
+{{- end -}}
+
 {{- define "penstock.longest" -}}
 {{- include "penstock.seconds" .Values.gateway.longestRequest -}}
 {{- end -}}
 
-{{/* The longest request, half a minute for Serve, half a minute for Ray. */}}
-{{- define "penstock.grace" -}}
-{{- addf (include "penstock.longest" . | float64) 60 | ceil | int64 -}}
-{{- end -}}
-
+{{/* The longest request, and half a minute for all else. */}}
 {{- define "penstock.drain" -}}
 {{- addf (include "penstock.longest" . | float64) 30 | ceil | int64 -}}
+{{- end -}}
+
+{{/* A gateway takes new requests for a while after it was told to stop. */}}
+{{- define "penstock.gatewayDrain" -}}
+{{- addf (include "penstock.longest" . | float64) (include "penstock.seconds" .Values.gateway.drainDelay | float64) 30 | ceil | int64 -}}
 {{- end -}}
 
 {{- define "penstock.models" -}}
@@ -141,6 +160,12 @@ penstock-hardware-{{ .hardware }}{{ if gt (int .gpus) 1 }}-x{{ .gpus }}{{ end }}
 {{- else -}}
 {{- default "default" .Values.serviceAccount.name -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Of gateways, and of whatever else needs no weights: an identity of the cloud is the engines' alone. */}}
+{{- define "penstock.gatewayAccountName" -}}
+{{- $made := ternary (printf "%s-gateway" (include "penstock.fullname" .)) "default" .Values.serviceAccount.create -}}
+{{- default $made .Values.cluster.gateway.serviceAccountName -}}
 {{- end -}}
 
 {{- define "penstock.cacheClaim" -}}

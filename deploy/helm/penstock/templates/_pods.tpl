@@ -2,15 +2,17 @@
 The one pod template of all three kinds of pods: head, gateway, engine. Takes
 
   (dict "root" $ "component" "engine" "pods" .Values.cluster.engine "image" "..." "resources" map
-        "grace" seconds "env" map "volumes" map "mounts" map "ports" map "readiness" map "liveness" map "startup" map
+        "drain" seconds "grace" seconds "preStop" list "env" map "volumes" map "mounts" map "ports" map "readiness" map "liveness" map "startup" map
         "labels" map "nodeSelector" map "tolerations" list "serviceAccountName" "..." "token" bool)
 
-What the values say about the pods (`pods`) is laid over what the component needs. Satisfies the restricted Pod Security
+`drain` is how long Ray waits for replicas to stop, `grace` how long Kubernetes waits for Ray: half a minute more, unless
+given. What the values say about the pods (`pods`) is laid over what the component needs. Satisfies the restricted Pod Security
 profile; the root filesystem is read-only, and what Ray and vLLM write goes to /tmp and to the home folder.
 */}}
 {{- define "penstock.podTemplate" -}}
 {{- $root := .root -}}
-{{- $env := include "penstock.overlay" (list (include "penstock.commonEnv" $root | fromJson) .env .pods.env) | fromJson -}}
+{{- $drain := dict "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" (toString .drain) -}}
+{{- $env := include "penstock.overlay" (list (include "penstock.commonEnv" $root | fromJson) $drain .env .pods.env) | fromJson -}}
 {{- $writable := dict "tmp" (dict "emptyDir" dict) "home" (dict "emptyDir" dict) -}}
 {{- $volumes := include "penstock.overlay" (list $writable .volumes .pods.volumes) | fromJson -}}
 {{- $places := dict "tmp" (dict "mountPath" "/tmp") "home" (dict "mountPath" "/home/penstock") -}}
@@ -25,7 +27,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  terminationGracePeriodSeconds: {{ .grace | default (include "penstock.grace" $root) }}
+  terminationGracePeriodSeconds: {{ .grace | default (add .drain 30) }}
   automountServiceAccountToken: {{ .token | default false }}
   enableServiceLinks: false
   {{- with .serviceAccountName }}
@@ -82,6 +84,11 @@ spec:
         {{- range $name, $port := .ports }}
         - {name: {{ $name }}, containerPort: {{ $port }}}
         {{- end }}
+      {{- with .preStop }}
+      lifecycle:
+        preStop:
+          exec: {command: {{ toJson . }}}
+      {{- end }}
       resources:
         {{- toYaml .resources | nindent 8 }}
       {{- with .startup }}
@@ -130,7 +137,6 @@ seccompProfile: {type: RuntimeDefault}
 {{/* For every Ray process: Serve reads some of these on the head, some where replicas run. */}}
 {{- define "penstock.commonEnv" -}}
 {{- dict
-  "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" (include "penstock.drain" .)
   "RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR" "0.5"
   "RAY_USAGE_STATS_ENABLED" "0"
   "RAY_worker_niceness" "0"

@@ -12,8 +12,9 @@ logging_config:
   encoding: {{ ternary "TEXT" "JSON" (eq .Values.logging.format "text") }}
   enable_access_log: false
 applications:
+  {{- $surging := include "penstock.surging" . | fromJson }}
   {{- range $name, $model := include "penstock.models" . | fromJson }}
-  - {{- include "penstock.modelApplication" (dict "root" $ "name" $name "model" $model) | nindent 4 }}
+  - {{- include "penstock.modelApplication" (dict "root" $ "name" $name "model" $model "surge" (hasKey $surging $name)) | nindent 4 }}
   {{- end }}
   - {{- include "penstock.gatewayApplication" . | nindent 4 }}
 {{- end -}}
@@ -38,20 +39,51 @@ model-{{ $plain }}{{ if ne $plain . }}-{{ sha256sum . | trunc 8 }}{{ end }}
 {{- toJson $numbers -}}
 {{- end -}}
 
+{{/* What a rollout starts beside so many replicas: a quarter, rounded up, as Serve reckons it from the percentage. */}}
+{{- define "penstock.surgePercent" -}}
+25
+{{- end -}}
+{{- define "penstock.surgePods" -}}
+{{- div (add (mul (int .) (include "penstock.surgePercent" . | int)) 99) 100 -}}
+{{- end -}}
+
+{{/* The models whose rollouts start new replicas first, as a JSON map. Serve would wait for ever for a place that there is
+not, so there must be one by the numbers, also when all models of a profile roll out at once. */}}
+{{- define "penstock.surging" -}}
+{{- $models := include "penstock.models" . | fromJson -}}
+{{- $wanted := dict -}}
+{{- range $name, $model := $models -}}
+{{- $resource := include "penstock.resourceOf" (dict "root" $ "model" $model) -}}
+{{- $most := int (include "penstock.replicas" $model | fromJson).max -}}
+{{- $_ := set $wanted $resource (add $most (include "penstock.surgePods" $most) (get $wanted $resource | default 0)) -}}
+{{- end -}}
+{{- $surging := dict -}}
+{{- range $name, $model := $models -}}
+{{- $said := dig "rollout" "surge" "auto" $model -}}
+{{- $room := le (get $wanted (include "penstock.resourceOf" (dict "root" $ "model" $model)) | int) (int $.Values.cluster.engine.maxPods) -}}
+{{- if or (eq $said "always") (and (eq $said "auto") $room) }}{{ $_ := set $surging $name true }}{{ end -}}
+{{- end -}}
+{{- toJson $surging -}}
+{{- end -}}
+
+{{/* Custom resource of a model's replicas. Takes (dict "root" $ "model" model). */}}
+{{- define "penstock.resourceOf" -}}
+{{- include "penstock.hardwareResource" (dict "hardware" (.model.hardware | default "cpu") "gpus" (include "penstock.gpus" . | int)) -}}
+{{- end -}}
+
 {{- define "penstock.modelApplication" -}}
 {{- $root := .root -}}
 {{- $replicas := include "penstock.replicas" .model | fromJson -}}
 {{- $min := int $replicas.min -}}
 {{- $max := int $replicas.max -}}
 {{- $gpus := include "penstock.gpus" . | int -}}
-{{- $hardware := .model.hardware | default "cpu" -}}
 name: {{ include "penstock.applicationName" .name | quote }}
 route_prefix: null
 import_path: penstock.engine.deployment:application
 args:
   name: {{ .name | quote }}
   model:
-    {{- omit .model "replicas" | toYaml | nindent 4 }}
+    {{- omit .model "replicas" "rollout" | toYaml | nindent 4 }}
   {{- with $gpus }}
   gpus: {{ . }}
   {{- end }}
@@ -83,6 +115,7 @@ deployments:
           downscale_to_zero_delay: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
           kv_threshold: {{ $replicas.kvThreshold }}
     {{- end }}
+    max_surge_percent: {{ ternary (include "penstock.surgePercent" . | int) 0 .surge }}
     max_ongoing_requests: {{ int64 $replicas.limit }}
     graceful_shutdown_timeout_s: {{ include "penstock.drain" $root }}
     health_check_period_s: 1
@@ -93,7 +126,7 @@ deployments:
       num_cpus: 0
       num_gpus: {{ $gpus }}
       resources:
-        {{ include "penstock.hardwareResource" (dict "hardware" $hardware "gpus" $gpus) }}: 1
+        {{ include "penstock.resourceOf" . }}: 1
 {{- end -}}
 
 {{- define "penstock.gatewayApplication" -}}
@@ -109,10 +142,12 @@ args:
 deployments:
   - name: gateway
     num_replicas: {{ .Values.gateway.replicas }}
-    graceful_shutdown_timeout_s: {{ include "penstock.drain" . }}
+    max_surge_percent: {{ include "penstock.surgePercent" . }}
+    graceful_shutdown_timeout_s: {{ include "penstock.gatewayDrain" . }}
     health_check_period_s: 1
     health_check_timeout_s: 30
     user_config:
+      service: http://{{ include "penstock.fullname" . }}:{{ .Values.service.port }}
       models:
         {{- range $name, $model := include "penstock.models" . | fromJson }}
         {{ $name | quote }}:

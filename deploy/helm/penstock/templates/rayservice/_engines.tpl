@@ -58,6 +58,7 @@ template:
   {{- include "penstock.podTemplate" (dict
     "root" .root "component" "engine" "pods" $engine
     "image" (include "penstock.engineImage" (dict "root" .root "hardware" .hardware))
+    "drain" (include "penstock.drain" .root | int)
     "resources" (include "penstock.engineResources" (dict "engine" $engine "profile" $profile "gpus" $gpus) | fromJson)
     "env" (include "penstock.engineEnv" .root | fromJson)
     "envFrom" (include "penstock.engineEnvFrom" .root | fromJsonArray)

@@ -1,5 +1,6 @@
-{{/* No replica runs on the head: it offers no processor and none of our resources. So there is nothing to wait for when
-it stops; Ray would wait for Serve's controller, which never ends. */}}
+{{/* No replica runs on the head: it offers no processor and none of our resources. So Ray has nothing to wait for when it
+stops; it would wait for Serve's controller, which never ends. But where all pods go at once, the head goes last: without
+it Ray ends the others within a minute, and with them what they still answer. */}}
 {{- define "penstock.headGroup" -}}
 {{- $head := .Values.cluster.head -}}
 rayStartParams:
@@ -12,8 +13,9 @@ template:
     "root" . "component" "head" "pods" $head
     "image" (include "penstock.gatewayImage" .)
     "resources" $head.resources
-    "grace" 30
-    "env" (dict "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S" "5")
+    "drain" 5
+    "grace" (add (include "penstock.gatewayDrain" . | int) 60)
+    "preStop" (list "python" "-m" "penstock.assembly.outlive" (include "penstock.gatewayDrain" .))
     "ports" (dict "gcs" 6379 "dashboard" 8265 "client" 10001 "serve" 8000 "metrics" 8080 "as-metrics" 44217 "dash-metrics" 44227)
     "startup" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 3))
