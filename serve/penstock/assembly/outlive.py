@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-
-from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without types
+from collections.abc import Callable
 
 ADDRESS = "127.0.0.1:6379"
 QUIET = 10.0
@@ -17,16 +16,31 @@ QUIET = 10.0
 _LOOK = 1.0
 
 
+def outlive(
+    stopping: Callable[[], bool],
+    limit: float,
+    *,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return when no node is stopping any more, or after `limit` seconds.
+
+    Args:
+        stopping: whether a node of the cluster is on its way out.
+    """
+    quiet_since = began = now()
+    while now() - began < limit and now() - quiet_since < QUIET:
+        if stopping():
+            quiet_since = now()
+        sleep(_LOOK)
+
+
 def main(limit: float) -> None:
-    """Return when no node is stopping any more, or after `limit` seconds."""
+    """Ask the control store of this machine. Raises what Ray raises where there is none."""
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415  # compiled; takes seconds to import
+
     client = GcsClient(address=ADDRESS)
-    now = time.monotonic()
-    end, quiet_since = now + limit, now
-    while now < end and now - quiet_since < QUIET:
-        if client.get_draining_nodes(timeout=_LOOK):
-            quiet_since = now
-        time.sleep(_LOOK)
-        now = time.monotonic()
+    outlive(lambda: bool(client.get_draining_nodes(timeout=_LOOK)), limit)
 
 
 if __name__ == "__main__":
