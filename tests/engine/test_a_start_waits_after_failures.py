@@ -55,8 +55,14 @@ async def test_a_replica_after_three_failures_waits_and_says_why_until_it_is_sto
 
 @pytest.mark.parametrize(
     "board",
-    [_board(), _board(_failed("r0", 0)), _board(_failed("r0", 9, spec="other")), _board(_failed("r0", 4, ago=500))],
-    ids=["no failure", "the first failure", "another document", "long ago"],
+    [
+        _board(),
+        _board(_failed("r0", 0)),
+        _board(_failed("r0", 9, spec="other")),
+        _board(_failed("r0", 4, ago=500)),
+        _board(_failed("r0", 9, ago=5000)),
+    ],
+    ids=["no failure", "the first failure", "another document", "a while ago", "long ago"],
 )
 async def test_other_starts_do_not_wait(board: MemoryBoard) -> None:
     bench = Bench(MODEL, board=board)

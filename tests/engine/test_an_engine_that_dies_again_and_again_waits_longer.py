@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from penstock.board import Failure, Phase, PhaseMark, ReplicaReport
 from penstock.config import Model
 from penstock.engine.crash_loop import (
+    LEAST_SERVICE,
     LONGEST_PAUSE,
-    RAN_WELL,
+    LONGEST_SERVICE,
     digest,
     failures_in_a_row,
     pause,
@@ -24,8 +25,12 @@ from penstock.engine.spec import EngineSpec
 BROKE = Failure(cause="It broke.")
 
 
-def _report(replica: str, updated: float = 0.0, *, ready: float | None = None, **more: object) -> ReplicaReport:
-    phases = [] if ready is None else [PhaseMark(phase=Phase.READY, at=ready)]
+def _report(
+    replica: str, updated: float = 0.0, *, ready: float | None = None, start: float = 1.0, **more: object
+) -> ReplicaReport:
+    """`start` is how long it took to become ready."""
+    began = [] if ready is None else [PhaseMark(phase=Phase.STARTING, at=ready - start)]
+    phases = [*began, *([] if ready is None else [PhaseMark(phase=Phase.READY, at=ready)])]
     given = {"failure": BROKE, "spec": "s", **more}
     return ReplicaReport(model="demo", replica=replica, phases=phases, updated=updated, **given)
 
@@ -56,9 +61,15 @@ def test_failures_add_up_along_a_line_of_replicas() -> None:
     assert waits == [0, 0, 10, 20, 40]
 
 
-@pytest.mark.parametrize(("served", "failures"), [(RAN_WELL - 1, 8), (RAN_WELL, 1), (86400.0, 1)])
-def test_a_failure_after_a_long_service_is_the_first(served: float, failures: int) -> None:
-    assert failures_in_a_row(_report("a", 1000 + served, ready=1000, failures_before=7)) == failures
+@pytest.mark.parametrize(
+    ("start", "enough"),
+    [(0.0, LEAST_SERVICE), (2.0, LEAST_SERVICE), (20.0, 200.0), (240.0, LONGEST_SERVICE)],
+)
+def test_a_failure_after_a_service_that_was_worth_the_start_is_the_first(start: float, enough: float) -> None:
+    def failures(served: float) -> int:
+        return failures_in_a_row(_report("a", 1000 + served, ready=1000, start=start, failures_before=7))
+
+    assert [failures(served) for served in (0, enough - 1, enough, 86400)] == [8, 8, 1, 1]
 
 
 def test_a_replica_that_never_served_adds_to_the_row_however_long_it_took() -> None:
@@ -104,7 +115,7 @@ def test_the_time_since_the_failure_is_part_of_the_pause() -> None:
 def test_the_wait_depends_on_the_deaths_since_the_last_good_service_alone(lives: list[str]) -> None:
     failures = 0
     for life in lives:
-        served = RAN_WELL if life == "serve" else 1.0
+        served = LEAST_SERVICE if life == "serve" else 1.0
         failures = failures_in_a_row(_report("r", served, ready=0.0, failures_before=failures))
     row = len(list(itertools.takewhile(lambda life: life == "die", reversed(lives))))
     assert failures == (row + 1 if row < len(lives) else row)

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable
 from penstock.board import Phase, ReplicaReport
 from penstock.engine.spec import EngineSpec
 
-RAN_WELL = 600.0
-"""Seconds of service after which a failure is the first of its row."""
+STARTS_WORTH = 10.0
+"""A replica that served for so many times the length of its start was worth it: its failure is the first of a row."""
+LEAST_SERVICE, LONGEST_SERVICE = 30.0, 600.0
+"""Bounds of that service in seconds."""
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 300.0
 
@@ -48,7 +50,16 @@ def predecessor(
 
 def failures_in_a_row(report: ReplicaReport) -> int:
     """Failures up to and with this one."""
-    return 1 if _served(report) >= RAN_WELL else report.failures_before + 1
+    return 1 if ran_well(report) else report.failures_before + 1
+
+
+def ran_well(report: ReplicaReport) -> bool:
+    """Whether it served long enough for its start to be worth it, by its own clock."""
+    start = report.start_seconds
+    ready = next((mark.at for mark in report.phases if mark.phase is Phase.READY), None)
+    if start is None or ready is None:
+        return False
+    return report.updated - ready >= min(max(STARTS_WORTH * start, LEAST_SERVICE), LONGEST_SERVICE)
 
 
 def pause(failures: int) -> float:
@@ -64,9 +75,3 @@ def remaining(failures: int, *, failed_at: float, now: float) -> float:
     the pause itself."""
     whole = pause(failures)
     return whole - min(max(now - failed_at, 0.0), whole)
-
-
-def _served(report: ReplicaReport) -> float:
-    """Seconds from being ready to its last word, both by its own clock."""
-    ready = next((mark.at for mark in report.phases if mark.phase is Phase.READY), None)
-    return 0.0 if ready is None else report.updated - ready

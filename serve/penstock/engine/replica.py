@@ -26,7 +26,7 @@ from penstock.engine.log import EngineLog
 from penstock.engine.memory_kills import MemoryKills
 from penstock.engine.probe import EngineProbe, Offer
 from penstock.engine.process import EngineProcess
-from penstock.engine.reporting import Reporter
+from penstock.engine.reporting import Reporter, old
 from penstock.engine.spec import EngineSpec
 from penstock.engine.starting import NotStartedError, until_healthy
 from penstock.engine.watch import EngineWatch, WorkerLines
@@ -172,8 +172,13 @@ class EngineReplica:
         """Wait, where the replicas in whose place this one starts died again and again."""
         spec = self._spec
         others = await self._reporter.others()
+        forgotten = old(others, now=time.time())
         before = await asyncio.to_thread(
-            crash_loop.predecessor, others, model=spec.name, spec=self.report.spec, lost=self._is_lost
+            crash_loop.predecessor,
+            [report for report in others if report.replica not in forgotten],
+            model=spec.name,
+            spec=self.report.spec,
+            lost=self._is_lost,
         )
         if before is None:
             return
@@ -233,7 +238,8 @@ class EngineReplica:
                     await self._unless_it_ends(probe.warm_up(self._spec.name, offer.endpoints))
         except (aiohttp.ClientError, TimeoutError) as error:
             found = self._diagnosed(process.exit_status)
-            cause = f"The engine is healthy but failed its first request: {error}."
+            reason = str(error) or "it did not answer in time"
+            cause = f"The engine is healthy but failed its first request: {reason}."
             failure = found.failure if found.rule else found.failure.model_copy(update={"cause": cause})
             raise self._failed(failure) from error
         self._ready(offer)
