@@ -71,3 +71,27 @@ def test_values_written_as_a_person_writes_them_are_the_same_too() -> None:
     values = yaml.safe_load(text)
     document = Document.model_validate(values)
     assert _canonical(render(values).serve_config) == _canonical(serve_config(document, Placement.CLUSTER))
+
+
+@pytest.mark.parametrize("replicas", [50, 51, 52])
+def test_they_agree_on_who_has_room_for_a_rollout(replicas: int) -> None:
+    simulated = {"engine": "simulator"}
+    values = {
+        "models": {
+            "many": {**simulated, "replicas": {"min": 0, "max": replicas - 1}},
+            "one": simulated,
+            "surely": {**simulated, "rollout": {"surge": "always"}, "replicas": 3},
+            "elsewhere": {**simulated, "hardware": "nvidia-l4", "replicas": replicas},
+            "never": {**simulated, "hardware": "nvidia-h100", "rollout": {"surge": "never"}},
+        }
+    }
+    document = Document.model_validate(values)
+    assert _canonical(render(values).serve_config) == _canonical(serve_config(document, Placement.CLUSTER))
+
+
+def test_a_bound_of_pods_is_taken_as_the_room_for_rollouts() -> None:
+    models = {"a": {"engine": "simulator", "replicas": 4}}
+    for pods in (4, 5):
+        values = {"models": models, "cluster": {"engine": {"maxPods": pods}}}
+        made = serve_config(Document.model_validate({"models": models}), Placement.CLUSTER, max_pods=pods)
+        assert _canonical(render(values).serve_config) == _canonical(made)
