@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import openai
 import psutil
 import pytest
 
+from penstock.in_flight import OPEN, UNANSWERED
 from support.engines import SimulatorServer
 
 pytestmark = pytest.mark.integration
@@ -120,6 +122,33 @@ def test_it_hangs_after_as_many_requests_as_asked_and_stays_healthy(start: Start
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{server.url}/v1/chat/completions", json=SAID, timeout=0.5)
     assert httpx.get(f"{server.url}/health").status_code == 200
+
+
+def test_it_counts_the_requests_that_it_never_answers(start: Start):
+    server = start({"hang_after": 0})
+
+    def counts() -> tuple[str, str]:
+        headers = httpx.get(f"{server.url}/metrics").headers
+        return headers[OPEN], headers[UNANSWERED]
+
+    assert counts() == ("0", "0")
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(httpx.post, f"{server.url}/v1/chat/completions", json=SAID, timeout=600)
+        wait_for(lambda: counts() == ("1", "1"))
+        # Its gauges know of none: that is what makes such an engine hard to find.
+        assert gauge(server, "num_requests_running") == 0
+        assert server.process is not None
+        server.process.kill()
+        with pytest.raises(httpx.TransportError):
+            asked.result()
+
+
+def test_it_falls_silent_after_as_many_requests_as_asked(start: Start):
+    server = start({"silent_after": 1})
+    assert httpx.post(f"{server.url}/v1/chat/completions", json=SAID).status_code == 200
+    for path, method in (("/v1/chat/completions", "POST"), ("/health", "GET"), ("/metrics", "GET")):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.request(method, f"{server.url}{path}", json=SAID if method == "POST" else None, timeout=0.5)
 
 
 def test_nobody_is_let_in_before_it_is_ready(start: Start):
