@@ -163,7 +163,7 @@ def test_a_gateway_pod_that_is_deleted_finishes_its_streams(running: Release) ->
 
 
 def test_a_changed_setting_of_the_gateways_costs_no_request(running: Release) -> None:
-    gateways = {pod.metadata.uid for pod in running.pods("gateway")}
+    before = clusters(running)
     with chats_through(running, "gateway setting changed") as chats:
         running.apply({**VALUES, "gateway": {**VALUES["gateway"], "maxHeaderBytes": "32Ki"}})
         until(lambda: _statuses(running.url, head=40_000) == {431}, limit=360, what="the new limit")
@@ -171,7 +171,7 @@ def test_a_changed_setting_of_the_gateways_costs_no_request(running: Release) ->
     running.apply(VALUES)
     until(lambda: _statuses(running.url, head=40_000) == {200}, limit=360, what="the old limit")
     whole(running)
-    assert gateways <= {pod.metadata.uid for pod in running.pods("gateway")}, "their pods stay"
+    assert clusters(running) == before, "new gateways get pods of the same Ray cluster"
 
 
 def test_a_new_ray_cluster_takes_over_without_losing_a_request(running: Release) -> None:
