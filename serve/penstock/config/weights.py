@@ -83,10 +83,12 @@ class Weights(Section):
     """The cache of weights and the sources."""
 
     cache: AbsolutePath = "~/.cache/penstock/weights"
-    """Folder of downloaded weights, one per node; replicas of a node share it."""
+    """Folder of downloaded weights, one per node; replicas of a node share it. Beside them, in `.compiled`, engines
+    keep what they compile, so that the next start is faster."""
 
     limit: Size | None = None
-    """The cache stays under this size: weights that were not used for longest go first. Default: no limit."""
+    """The weights in the cache stay under this size: those that were not used for longest go first. What engines
+    compile does not count. Default: no limit."""
 
     claims: AbsolutePath = "/mnt/claims"
     """Folder under which persistent volume claims are mounted: `pvc://models/qwen` is `<claims>/models/qwen`."""
