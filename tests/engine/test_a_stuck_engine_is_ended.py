@@ -28,7 +28,7 @@ FROZEN = """
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-GAUGES = b'vllm:num_requests_running{{engine="0"}} 1.0\\nvllm:generation_tokens_total{{engine="0"}} 7.0\\n'
+GAUGES = b'vllm:num_requests_running{{engine="0"}} {gauge}\\nvllm:generation_tokens_total{{engine="0"}} 7.0\\n'
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -50,11 +50,11 @@ def _watched(stall: str = "1s", **options: Any) -> Model:
     return simulator(model={"watchdog": {"stall": stall}}, **options)
 
 
-def _frozen(monkeypatch: pytest.MonkeyPatch, *also: str) -> None:
+def _frozen(monkeypatch: pytest.MonkeyPatch, *also: str, gauge: str = "1.0") -> None:
     """In the engine's place, one whose streams stand still: its server answers, its gauges show a request for ever."""
 
     def command(*_: Any, place: Place, **__: Any) -> Command:
-        script = FROZEN.format(host=place.host, port=place.port, also="; ".join(also) or "pass")
+        script = FROZEN.format(host=place.host, port=place.port, also="; ".join(also) or "pass", gauge=gauge)
         return Command([sys.executable, "-S", "-c", script], {})
 
     monkeypatch.setattr(replicas, "engine_command", command)
@@ -148,6 +148,18 @@ async def test_neither_an_idle_engine_nor_one_with_a_slow_stream_is_ended(monkey
                 assert (await asked).rstrip().endswith(b"[DONE]")
         assert bench.deaths == []
         assert bench.replica.failure is None
+
+
+async def test_an_engine_whose_numbers_nobody_understands_is_left_alone_and_its_crash_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _frozen(monkeypatch, gauge="many")
+    async with serving(_watched("100ms")) as bench:
+        await until(lambda: caplog.text.count("the engine could not be looked at") > 10, LIMIT)
+        assert bench.deaths == []
+        bench.engine().kill()
+        await until(lambda: bench.deaths)
+        assert "SIGKILL" in bench.deaths[0].cause
 
 
 async def test_a_watchdog_that_is_off_ends_nothing() -> None:

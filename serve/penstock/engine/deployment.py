@@ -6,6 +6,7 @@ metadata (`choose_replica`) and talks to the engine itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,10 @@ def _is_lost(report: ReplicaReport) -> bool:
     """Whether its process is gone. One of another node that lives cannot be asked, and counts as there."""
     if report.node == ray.get_runtime_context().get_node_id():
         return not psutil.pid_exists(report.pid)
-    return report.node not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    # Where Ray's control store is away, nothing is known to be gone.
+    with contextlib.suppress(Exception):
+        return report.node not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    return False
 
 
 def _log_directory() -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Callable, Collection
@@ -24,6 +25,9 @@ _OF_A_WORKER = re.compile(r"\((EngineCore|Worker)")
 """vLLM's prefix for lines of other processes than its HTTP server, whose lines tell of requests that arrive."""
 _NO_SIGN_OF_LIFE = "No available shared memory broadcast block"
 """What vLLM's workers say every minute while another one hangs."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerLines:
@@ -70,10 +74,15 @@ class EngineWatch:
     async def until_stuck(self) -> str:
         """Return when it is stuck, with the reason. To be cancelled when it ends."""
         while True:
-            look = await self._look()
-            self._on_look()
-            if (cause := self._watchdog.observe(look, longest_request=self._longest_request())) is not None:
-                return cause
+            try:
+                look = await self._look()
+            except Exception:
+                # What an engine says in a way that nobody understands is no reason to end it.
+                logger.warning("the engine could not be looked at", exc_info=True)
+            else:
+                self._on_look()
+                if (cause := self._watchdog.observe(look, longest_request=self._longest_request())) is not None:
+                    return cause
             await asyncio.sleep(self._interval)
 
     async def _look(self) -> Look:
