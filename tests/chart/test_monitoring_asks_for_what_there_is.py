@@ -20,9 +20,11 @@ from ray.autoscaler._private.prom_metrics import AutoscalerPrometheusMetrics
 from ray.serve.schema import ApplicationStatus, DeploymentStatus
 
 from penstock.assembly.serve_config import GATEWAY_APPLICATION
+from penstock.board.decisions import ScalingDecision
 from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
 from penstock.gateway.errors import BusyError
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.scaling_metrics import ScalingMetrics
 from penstock.gateway.usage import Usage
 from support.charts import CHART
 
@@ -82,6 +84,19 @@ def _of_the_gateway() -> Mapping[str, set[str]]:
     metrics.answered("demo", "/v1/completions", 200, 1.0, 0.1)
     metrics.counted("demo", Usage(prompt=1, completion=1))
     metrics.error("pool", "queue_full")
+    scaling = ScalingMetrics(lambda: ["demo"])
+    scaling.register(metrics.registry)
+    facts = {
+        "replicas": 1,
+        "rule": "load",
+        "text": "",
+        "since": 0.0,
+        "updated": 0.0,
+        "least": 0,
+        "most": 1,
+        "target": 1,
+    }
+    scaling.note([ScalingDecision.model_validate({"model": "demo", **facts})], 0.0)
     return _samples(metrics.registry)
 
 
