@@ -87,9 +87,14 @@ def test_another_model_changes_nothing_of_the_first() -> None:
     assert "new" in _deployment(after["gateway"])["user_config"]["models"]
 
 
-def test_fixed_replicas_are_a_number_and_ranges_scale_by_our_policy() -> None:
+def test_a_fixed_number_is_a_range_of_one_so_that_it_can_become_a_wider_one_in_place() -> None:
+    # Ray lets replicas report their load only where they started with an autoscaling_config.
+    fixed = _deployment(_applications(_document())["model-demo"])["autoscaling_config"]
+    assert (fixed["min_replicas"], fixed["max_replicas"]) == (1, 1)
+
+
+def test_replicas_scale_by_our_policy() -> None:
     applications = _applications(_document())
-    assert _deployment(applications["model-demo"])["num_replicas"] == 1
     scaling = _deployment(applications["model-big"])["autoscaling_config"]
     assert (scaling["min_replicas"], scaling["max_replicas"], scaling["target_ongoing_requests"]) == (0, 4, 8)
     assert scaling["policy"]["policy_function"] == "penstock.scaling.adapter:ModelScaling"

@@ -137,14 +137,9 @@ def _decision(model: str, **facts: Any) -> ScalingDecision:
     return ScalingDecision(**{"model": model, "least": 0, "most": 8, "target": 16, **given, **facts})
 
 
-def test_a_model_that_scales_shows_why_it_has_its_number_and_one_that_does_not_shows_nothing() -> None:
-    scaled, fixed = _serve(("r", "RUNNING")), _serve(("r", "RUNNING"))
-    scaled["deployments"]["engine"]["deployment_config"] = {"autoscaling_config": {"min_replicas": 0}}
-    fixed["deployments"]["engine"]["deployment_config"] = {"num_replicas": 2, "autoscaling_config": None}
+def test_a_model_shows_why_it_has_its_number_once_that_was_decided() -> None:
     decisions = [_decision("other"), _decision("demo")]
-    (model,) = combine({"model-demo": scaled}, [], decisions, url=URL).models
-    assert (model.scales, model.scaling) == (True, decisions[1])
-    (undecided,) = combine({"model-demo": scaled}, [], url=URL).models
-    assert (undecided.scales, undecided.scaling) == (True, None)
-    (model,) = combine({"model-demo": fixed}, [], decisions, url=URL).models
-    assert (model.scales, model.scaling) == (False, None)
+    (model,) = combine({"model-demo": _serve(("r", "RUNNING"))}, [], decisions, url=URL).models
+    assert model.scaling == decisions[1]
+    (model,) = combine({"model-demo": _serve(("r", "RUNNING"))}, [], url=URL).models
+    assert model.scaling is None

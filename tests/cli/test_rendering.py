@@ -50,7 +50,7 @@ def test_local_rendering_is_what_up_does(document: str, capsys: pytest.CaptureFi
 def test_a_setting_changes_what_is_rendered(document: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "-f", document, "--set", "models.demo.replicas=3"]) == 0
     demo = yaml.safe_load(capsys.readouterr().out)["applications"][0]
-    assert demo["deployments"][0]["num_replicas"] == 3
+    assert demo["deployments"][0]["autoscaling_config"]["min_replicas"] == 3
 
 
 def test_a_configuration_that_serve_would_refuse_is_told_in_a_sentence() -> None:

@@ -136,7 +136,7 @@ def _decision(**facts: Any) -> ScalingDecision:
 
 def test_a_person_is_told_the_number_the_rule_since_when_and_what_was_seen() -> None:
     decision = _decision(ready=1, starting=3, running_requests=60, waiting_requests=4, start_seconds=150)
-    said = _printed(ModelStatus(name="m", state=State.READY, scales=True, scaling=decision))
+    said = _printed(ModelStatus(name="m", state=State.READY, scaling=decision))
     for part in (
         "m: 4 replicas  burst, this number since 1:00",
         "Because.",
@@ -149,10 +149,9 @@ def test_a_person_is_told_the_number_the_rule_since_when_and_what_was_seen() -> 
 
 
 def test_a_person_is_told_that_a_decision_is_old() -> None:
-    said = _printed(ModelStatus(name="m", state=State.READY, scales=True, scaling=_decision(updated=880.0)))
+    said = _printed(ModelStatus(name="m", state=State.READY, scaling=_decision(updated=880.0)))
     assert "Decided 2:00 ago, and not again since." in said
 
 
-def test_a_person_is_told_that_a_number_is_fixed_or_not_decided_yet() -> None:
-    assert "a fixed number: replicas.min is replicas.max" in _printed(ModelStatus(name="m", state=State.READY))
-    assert "no decision yet" in _printed(ModelStatus(name="m", state=State.READY, scales=True))
+def test_a_person_is_told_that_nothing_was_decided_yet() -> None:
+    assert "m: no decision yet" in _printed(ModelStatus(name="m", state=State.READY))

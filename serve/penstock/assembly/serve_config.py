@@ -152,9 +152,8 @@ def _model(name: str, model: Model, document: Document, placement: Placement, *,
 
 
 def _numbers(name: str, model: Model) -> dict[str, Any]:
+    # A fixed number too: replicas that start without it never report their load, not even once the number may change.
     replicas = model.replicas
-    if replicas.min == replicas.max:
-        return {"num_replicas": replicas.min}
     return {
         "num_replicas": "auto",
         "autoscaling_config": {

@@ -61,10 +61,8 @@ class ModelStatus(BaseModel):
     replicas: list[ReplicaStatus] = Field(default_factory=list)
     failures: list[ReplicaStatus] = Field(default_factory=list)
     """Replicas that are gone and said why, latest last."""
-    scales: bool = False
-    """Whether the number of replicas follows the load."""
     scaling: ScalingDecision | None = None
-    """How many replicas there should be, and why; None where the number is fixed, and before the first decision."""
+    """How many replicas there should be, and why; None before the first decision."""
 
 
 class GatewayStatus(BaseModel):
@@ -114,7 +112,7 @@ def combine(
     """
     Args:
         applications: Serve's details by application (`ServeInstanceDetails.applications` as plain data).
-        decisions: the latest on each model; those of models that are gone or do not scale are ignored.
+        decisions: the latest on each model; those of models that are gone are ignored.
         url: where the gateway listens.
     """
     decided = {decision.model: decision for decision in decisions}
@@ -158,7 +156,6 @@ def _model(
     serving = sum(replica.phase is Phase.READY for replica in replicas)
     failed = sum(replica.phase is Phase.FAILED for replica in replicas)
     state = _overall(details, serving=serving, failed=failed, idle=_wants_none(details))
-    scales = any((d.get("deployment_config") or {}).get("autoscaling_config") for d in _deployments(details))
     return ModelStatus(
         name=name,
         aliases=model.get("aliases", []),
@@ -170,8 +167,7 @@ def _model(
         max_model_len=next((r.max_model_len for r in said.values() if r.max_model_len), None),
         replicas=replicas,
         failures=failures,
-        scales=scales,
-        scaling=decided.get(name) if scales else None,
+        scaling=decided.get(name),
     )
 
 

@@ -23,8 +23,7 @@ def why(status: Status, *, now: float) -> RenderableType:
 def _model(model: ModelStatus, now: float) -> Iterator[Text]:
     decision = model.scaling
     if decision is None:
-        reason = "no decision yet" if model.scales else "a fixed number: replicas.min is replicas.max"
-        yield Text.assemble("\n", (f"{model.name}: ", "bold"), (reason, "dim"))
+        yield Text.assemble("\n", (f"{model.name}: ", "bold"), ("no decision yet", "dim"))
         return
     number = f"{decision.replicas} replica{'' if decision.replicas == 1 else 's'}"
     yield Text.assemble(

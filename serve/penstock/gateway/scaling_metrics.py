@@ -15,11 +15,11 @@ from penstock.board.decisions import ScalingDecision
 from penstock.gateway.freshness import Freshness
 
 RENEWED_WITHIN = 60.0
-"""Seconds for which a decision is shown that nobody renews: its number is fixed now, or the controller is away."""
+"""Seconds for which a decision is shown that nobody renews: the controller is away."""
 
 
 class ScalingMetrics(Collector):
-    """Shows the latest decisions. Models with a fixed number have none."""
+    """Shows the latest decisions."""
 
     def __init__(self, models: Callable[[], Collection[str]], *, longest_gap: float = 5.0) -> None:
         """

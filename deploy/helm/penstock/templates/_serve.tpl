@@ -93,9 +93,6 @@ args:
     {{- $root.Values.logging | toYaml | nindent 4 }}
 deployments:
   - name: engine
-    {{- if and (eq $min $max) }}
-    num_replicas: {{ $min }}
-    {{- else }}
     num_replicas: auto
     autoscaling_config:
       min_replicas: {{ $min }}
@@ -114,7 +111,6 @@ deployments:
           downscale_delay: {{ include "penstock.seconds" $replicas.downscaleDelay }}
           downscale_to_zero_delay: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
           kv_threshold: {{ $replicas.kvThreshold }}
-    {{- end }}
     max_surge_percent: {{ ternary (include "penstock.surgePercent" . | int) 0 .surge }}
     max_ongoing_requests: {{ int64 $replicas.limit }}
     graceful_shutdown_timeout_s: {{ include "penstock.drain" $root }}
