@@ -135,13 +135,16 @@ def _decision(**facts: Any) -> ScalingDecision:
 
 
 def test_a_person_is_told_the_number_the_rule_since_when_and_what_was_seen() -> None:
-    decision = _decision(ready=1, starting=3, running_requests=60, waiting_requests=4, start_seconds=150)
+    decision = _decision(
+        ready=1, starting=3, running_requests=60, waiting_requests=4, start_seconds=150, missing_reports=1
+    )
     said = _printed(ModelStatus(name="m", state=State.READY, scaling=decision))
     for part in (
         "m: 4 replicas  burst, this number since 1:00",
         "Because.",
         "1 ready, 3 starting, from 0 to 8",
         "60 in engines, 0 queued there, 4 waiting in gateways",
+        "1 without a report",
         "a start takes 2:30",
     ):
         assert part in said
