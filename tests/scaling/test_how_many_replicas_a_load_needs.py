@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -200,17 +201,58 @@ def test_a_mild_excess_waits_for_the_delay_and_a_spike_within_it_starts_nothing(
     assert changes(spike) == []
 
 
-def test_what_waits_counts_in_full_until_replicas_are_on_their_way() -> None:
+def asked_while_starting(arriving: Callable[[int], float], seconds: int) -> list[int]:
+    """Replicas asked for every two seconds while one runs at its target, requests take ten seconds, and none of those
+    on their way is ready. `arriving`: requests a second."""
+    settings = Settings(0, 500, target=16)
+    reports = {"a": Report(running=16, queued=0, request_seconds=10.0)}
+    asked, state, told, waiting = 1, INITIAL, [], 0.0
+    for now in range(0, seconds, 2):
+        waiting += 2 * max(arriving(now) - 1.6, 0.0)
+        seen = Observation(float(now), asked, frozenset("a"), reports, waiting, start_seconds=180)
+        decision = decide(seen, settings, state)
+        asked, state = decision.replicas, decision.state
+        told.append(asked)
+    return told
+
+
+@given(request_seconds=st.floats(0.2, 600), start=st.floats(5, 1800))
+def test_a_crowd_of_which_one_was_seen_first_gets_what_it_needs_two_decisions_later(
+    request_seconds: float, start: float
+) -> None:
     settings = Settings(0, 50, target=16)
+    reports = {"a": Report(1, 0, request_seconds=request_seconds)}
+    state = decide(Observation(0.0, 1, frozenset("a"), reports, 0.0, start), settings).state
+    asleep = Observation(1000.0, 0, frozenset(), {}, 0.0, start)
+    state = decide(asleep, settings, state).state
+    numbers = []
+    for period, waiting in enumerate((1, 64, 64, 64, 64, 64), 1):
+        asked = numbers[-1] if numbers else 0
+        seen = asleep._replace(now=1000.0 + period * PERIOD, asked=asked, waiting=waiting)
+        decision = decide(seen, settings, state)
+        state = decision.state
+        numbers.append(decision.replicas)
+    assert numbers == [1, 1, 4, 4, 4, 4]
+
+
+def test_what_waits_counts_in_full_until_replicas_are_on_their_way() -> None:
     reports = {"a": Report(running=16, queued=0, request_seconds=10.0)}
     waits = Observation(0.0, asked=1, running=frozenset("a"), reports=reports, waiting=144, start_seconds=180)
-    first = decide(waits, settings)
-    assert decide(waits._replace(now=2.0), settings, first.state).replicas == 10
-    # Three times as many wait by now, because those that were asked for are not there yet.
-    later = waits._replace(now=4.0, asked=10, waiting=432)
-    second = decide(later, settings, first.state)
-    third = decide(later._replace(now=6.0), settings, second.state)
-    assert third.replicas == 10
+    first = decide(waits, Settings(0, 50, target=16))
+    assert decide(waits._replace(now=2.0), Settings(0, 50, target=16), first.state).replicas == 10
+
+
+def test_what_piles_up_during_a_start_is_not_asked_for_over_and_over() -> None:
+    told = asked_while_starting(lambda now: 16.0, seconds=180)
+    # What comes keeps 10 replicas at their targets, and in the end 2592 requests wait, worth 162 more.
+    assert next(index for index, replicas in enumerate(told) if replicas >= 10) <= 10
+    assert 10 < told[-1] <= 30
+
+
+def test_a_rise_is_answered_while_replicas_start() -> None:
+    told = asked_while_starting(lambda now: 16.0 if now < 60 else 64.0, seconds=90)
+    assert told[29] < 30
+    assert told[-1] >= 40
 
 
 def test_full_kv_caches_with_a_queue_ask_for_one_more_at_a_time() -> None:

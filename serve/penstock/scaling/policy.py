@@ -3,7 +3,8 @@
 What it holds to:
 - the aim is `target` requests in progress per replica; what waits in gateways and engines counts as well;
 - growing is quick: from nothing at once, at twice what is asked for as soon as it was seen twice, else after the load
-  has needed more for the whole upscale delay. Replicas on their way count as if they were there;
+  has needed more for the whole upscale delay. Replicas on their way count as if they were there, and while there are
+  some, it counts how fast requests become more rather than how many have piled up;
 - shrinking is slow: the highest need within the downscale delay decides, so one lull stops nothing;
 - between "too few" and "enough" lies a band in which nothing changes, so a load at a boundary does not flap;
 - a full KV cache with requests queueing before it asks for one more replica at a time, whatever the requests say;
@@ -15,12 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import fmean
 from types import MappingProxyType
 from typing import NamedTuple
 
 from penstock.scaling.explanation import Explanation, Rule, Seen, explain
 from penstock.scaling.observation import Observation, Report, Settings
-from penstock.scaling.windows import Window
+from penstock.scaling.windows import Course, Window
 
 PERIOD = 2.0
 """Seconds between two decisions. Reports come every second."""
@@ -30,8 +32,10 @@ TOLERANCE = 0.1
 """Share of the target by which replicas may be overloaded before one more is asked for."""
 BURST = 2.0
 """So many times what is asked for is needed: too much to wait for the upscale delay."""
-HELP = 4.0
-"""While replicas start, each of them is expected to work off at most so many targets of what waits."""
+RISE = 20.0
+"""Seconds over which it is seen how fast requests become more."""
+HEADROOM = 2.0
+"""So many times what comes is made room for while it waits: once to serve it, once to work off what has piled up."""
 KV_SETTLE = 30.0
 """Seconds that KV caches must be full before one more replica starts: the last one needs time to take its share."""
 KV_BAND = 0.2
@@ -56,6 +60,10 @@ class State(NamedTuple):
     """Since when the KV caches are full."""
     known: Mapping[str, Report] = MappingProxyType({})
     """The last report of each replica that runs."""
+    course: Course = Course()
+    """Requests in progress or waiting, lately."""
+    request_seconds: float | None = None
+    """Mean time of requests, as last reported."""
 
 
 INITIAL = State()
@@ -78,7 +86,7 @@ def decide(seen: Observation, settings: Settings, state: State = INITIAL) -> Dec
     """
     step = 0.0 if state.now is None else min(max(seen.now - state.now, 0.0), LONGEST_STEP)
     clock = state.clock + step
-    load = _measure(seen, settings, state.known)
+    load = _measure(seen, settings, state, clock)
     lowest, low = state.low.lowest(clock, load.growing, settings.upscale_delay)
     highest, high = state.high.highest(clock, load.shrinking, settings.downscale_delay)
     busy = clock if load.possible > 0 else state.busy
@@ -96,7 +104,9 @@ def decide(seen: Observation, settings: Settings, state: State = INITIAL) -> Dec
     elif rule is Rule.STEADY:
         rule, wanted = _fewer(facts, math.ceil(highest), clock, settings)
     rule, wanted = _bounded(rule, wanted, settings)
-    remembered = State(clock, seen.now, load.growing, low, high, busy, full, load.known)
+    remembered = State(
+        clock, seen.now, load.growing, low, high, busy, full, load.known, load.course, load.request_seconds
+    )
     return Decision(wanted, explain(rule, wanted, facts, settings), remembered)
 
 
@@ -111,9 +121,12 @@ class _Load(NamedTuple):
     """The same, or what the KV caches hold where that is more."""
     seen: Seen
     known: Mapping[str, Report]
+    course: Course
+    request_seconds: float | None
 
 
-def _measure(seen: Observation, settings: Settings, known: Mapping[str, Report]) -> _Load:
+def _measure(seen: Observation, settings: Settings, state: State, clock: float) -> _Load:
+    known = state.known
     fresh = {name: seen.reports[name] for name in seen.running if name in seen.reports and _is_fresh(seen, name)}
     late = seen.running - fresh.keys()
     # Of a replica that says nothing now, what it said last; of one that never did, nothing for growing, since it may
@@ -125,7 +138,13 @@ def _measure(seen: Observation, settings: Settings, known: Mapping[str, Report])
     queued = sum(report.queued for report in reports)
     starting = max(seen.asked - len(seen.running), 0)
     target = settings.target
-    growing = (running + (queued + seen.waiting) / _help(seen, starting, fresh)) / target
+    behind = queued + seen.waiting
+    times = [report.request_seconds for report in fresh.values() if report.request_seconds]
+    request_seconds = fmean(times) if times else state.request_seconds
+    rise, course = state.course.rise(clock, running + behind, RISE)
+    if starting and request_seconds and seen.start_seconds:
+        behind = _worth_a_start(behind, rise, request_seconds, seen.start_seconds)
+    growing = (running + behind) / target
     possible = (running + queued + seen.waiting) / target + silent
     kv_usage = sum(report.kv_usage for report in fresh.values())
     # Caches of idle engines hold nothing that is needed.
@@ -147,6 +166,8 @@ def _measure(seen: Observation, settings: Settings, known: Mapping[str, Report])
             idle=0.0,
         ),
         known={**fresh, **remembered},
+        course=course,
+        request_seconds=request_seconds,
     )
 
 
@@ -154,16 +175,18 @@ def _is_fresh(seen: Observation, name: str) -> bool:
     return seen.reports[name].age <= STALE
 
 
-def _help(seen: Observation, starting: int, fresh: Mapping[str, Report]) -> float:
-    """Targets of waiting requests that one replica works off.
+def _worth_a_start(behind: float, rise: float, request_seconds: float, start_seconds: float) -> float:
+    """Requests in progress to have replicas for on account of those that wait, while some replicas are on their way.
 
-    While replicas are on their way, what waits grows, and all of it was asked for already once: a further one is worth
-    its start only for what the others will not have worked off by the time it is ready.
+    What waits grows until these are there, though no more comes than before. So what counts in full is what comes: as
+    many requests as come in the time that one takes are in progress when all are served. What waits counts for as much
+    as has to be in progress to work it off within the time of a start.
+
+    Args:
+        behind: requests that wait.
+        rise: by how many a second they, and those in progress, have become more.
     """
-    times = [report.request_seconds for report in fresh.values() if report.request_seconds]
-    if not starting or not times or seen.start_seconds is None:
-        return 1.0
-    return min(max(1.0, 1.0 + seen.start_seconds * len(times) / sum(times)), HELP)
+    return min(behind, HEADROOM * rise * request_seconds + behind / (1 + start_seconds / request_seconds))
 
 
 def _grown(load: float, asked: int) -> int:

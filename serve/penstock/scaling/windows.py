@@ -1,4 +1,5 @@
-"""The lowest and the highest of what was seen within a window of time. Immutable; used by `policy`."""
+"""The lowest and the highest of what was seen within a window of time, and how fast it has risen. Immutable; used by
+`policy`."""
 
 from __future__ import annotations
 
@@ -33,3 +34,17 @@ class Window(NamedTuple):
             begin += 1
         kept = (*samples[begin:end], _Sample(at, value))
         return kept[0].value, type(self)(kept)
+
+
+class Course(NamedTuple):
+    """A value over a window of time, oldest first."""
+
+    samples: tuple[_Sample, ...] = ()
+
+    def rise(self, at: float, value: float, seconds: float) -> tuple[float, Self]:
+        """By how much it rose each second of the last `seconds`, 0 where it fell, and the course from now on.
+
+        What was not seen for the whole window is taken not to have risen before.
+        """
+        kept = (*(sample for sample in self.samples if sample.at >= at - seconds), _Sample(at, value))
+        return max(value - kept[0].value, 0.0) / seconds, type(self)(kept)
