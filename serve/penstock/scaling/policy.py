@@ -62,8 +62,6 @@ class State(NamedTuple):
     """The last report of each replica that runs."""
     course: Course = Course()
     """Requests in progress or waiting, lately."""
-    request_seconds: float | None = None
-    """Mean time of requests, as last reported."""
 
 
 INITIAL = State()
@@ -104,9 +102,7 @@ def decide(seen: Observation, settings: Settings, state: State = INITIAL) -> Dec
     elif rule is Rule.STEADY:
         rule, wanted = _fewer(facts, math.ceil(highest), clock, settings)
     rule, wanted = _bounded(rule, wanted, settings)
-    remembered = State(
-        clock, seen.now, load.growing, low, high, busy, full, load.known, load.course, load.request_seconds
-    )
+    remembered = State(clock, seen.now, load.growing, low, high, busy, full, load.known, load.course)
     return Decision(wanted, explain(rule, wanted, facts, settings), remembered)
 
 
@@ -122,7 +118,6 @@ class _Load(NamedTuple):
     seen: Seen
     known: Mapping[str, Report]
     course: Course
-    request_seconds: float | None
 
 
 def _measure(seen: Observation, settings: Settings, state: State, clock: float) -> _Load:
@@ -140,10 +135,10 @@ def _measure(seen: Observation, settings: Settings, state: State, clock: float) 
     target = settings.target
     behind = queued + seen.waiting
     times = [report.request_seconds for report in fresh.values() if report.request_seconds]
-    request_seconds = fmean(times) if times else state.request_seconds
     rise, course = state.course.rise(clock, running + behind, RISE)
-    if starting and request_seconds and seen.start_seconds:
-        behind = _worth_a_start(behind, rise, request_seconds, seen.start_seconds)
+    # Without a replica that runs nothing is worked off, and a crowd that waits for its answers comes once only.
+    if starting and times and seen.start_seconds:
+        behind = _worth_a_start(behind, rise, fmean(times), seen.start_seconds)
     growing = (running + behind) / target
     possible = (running + queued + seen.waiting) / target + silent
     kv_usage = sum(report.kv_usage for report in fresh.values())
@@ -167,7 +162,6 @@ def _measure(seen: Observation, settings: Settings, state: State, clock: float) 
         ),
         known={**fresh, **remembered},
         course=course,
-        request_seconds=request_seconds,
     )
 
 
