@@ -267,7 +267,7 @@ def test_an_uninstall_with_redis_leaves_nothing_either(running: Release) -> None
 
 def _statuses(url: str, *, head: int) -> set[int]:
     """What the gateways say to a head of so many bytes. Each new connection reaches one by chance."""
-    return {httpx.get(f"{url}/health", headers={"x-filling": "x" * head}, timeout=10).status_code for _ in range(12)}
+    return {httpx.get(f"{url}/healthz", headers={"x-filling": "x" * head}, timeout=10).status_code for _ in range(12)}
 
 
 def _context() -> str:
