@@ -97,7 +97,7 @@ def test_replicas_scale_by_our_policy() -> None:
     applications = _applications(_document())
     scaling = _deployment(applications["model-big"])["autoscaling_config"]
     assert (scaling["min_replicas"], scaling["max_replicas"], scaling["target_ongoing_requests"]) == (0, 4, 8)
-    assert scaling["policy"]["policy_function"] == "penstock.scaling.adapter:ModelScaling"
+    assert scaling["policy"]["policy_function"] == "penstock.scaling.entry:ModelScaling"
     assert scaling["policy"]["policy_kwargs"]["model"] == "big"
     # Both would wait, one after the other.
     assert (scaling["upscale_delay_s"], scaling["downscale_delay_s"]) == (0, 0)

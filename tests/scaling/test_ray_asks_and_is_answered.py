@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -176,7 +178,7 @@ def test_the_board_hears_of_an_unchanged_decision_every_ten_seconds_only(monkeyp
     controller.asked = 1
     for _ in range(26):
         controller.ask(running={"a": _load(8)})
-        controller.policy.__wrapped__._pins._pending.result(60)  # type: ignore[attr-defined]
+        controller.policy.__wrapped__._scaler._pins._pending.result(60)  # type: ignore[attr-defined]
     assert len(controller.board.pinned) == 6
     assert len({decision.since for decision in controller.board.pinned}) == 1
 
@@ -199,7 +201,7 @@ def test_a_decision_that_fails_leaves_the_number_as_it_is(monkeypatch: pytest.Mo
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(controller.policy.__wrapped__._heard, "reports", broken)  # type: ignore[attr-defined]
+    monkeypatch.setattr(controller.policy.__wrapped__._scaler._heard, "reports", broken)  # type: ignore[attr-defined]
     assert controller.ask(running={"a": _load(0)}) == 3
 
 
@@ -223,4 +225,18 @@ def test_a_number_that_changes_is_taken_over_where_the_model_stands(monkeypatch:
     assert state.register(info(min=1), curr_target_num_replicas=-1) == 1
     assert state.register(info(min=1, max=12), curr_target_num_replicas=5) == 5
     assert state.register(info(min=1, upscaleDelay="1m"), curr_target_num_replicas=5) == 5
-    assert state._policy.__wrapped__._settings.upscale_delay == 60
+    assert state._policy.__wrapped__._scaler._settings.upscale_delay == 60
+
+
+def test_a_gateway_of_another_version_can_read_what_ray_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+
+    class _Gateway(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            looked_up.append(module)
+            return super().find_class(module, name)
+
+    sent = _Controller(monkeypatch).config.policy.get_serialized_policy_def()
+    assert _Gateway(io.BytesIO(sent)).load().__name__ == "ModelScaling"
+    assert looked_up
+    assert [module for module in looked_up if module.startswith("penstock")] == []

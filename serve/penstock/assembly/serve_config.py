@@ -168,7 +168,7 @@ def _numbers(name: str, model: Model) -> dict[str, Any]:
             "metrics_interval_s": REPORT_PERIOD,
             "look_back_period_s": 2 * REPORT_PERIOD,
             "policy": {
-                "policy_function": "penstock.scaling.adapter:ModelScaling",
+                "policy_function": "penstock.scaling.entry:ModelScaling",
                 "policy_kwargs": {
                     "model": name,
                     "upscale_delay": replicas.upscale_delay,

@@ -1,5 +1,4 @@
-"""Ray Serve's side of the scaling decision: named by path in the rendered configuration, called by its controller in
-every turn of its loop. Thin.
+"""Ray Serve's side of the scaling decision, called by its controller in every turn of its loop through `entry`. Thin.
 
 Serve keeps one of these per model and makes a new one when a number of the model changes, so what the policy remembers
 starts anew then, and windows are waited out again.
@@ -30,7 +29,7 @@ RENEW = 10.0
 logger = logging.getLogger(__name__)
 
 
-class ModelScaling:
+class Scaler:
     """Decides for one model."""
 
     def __init__(

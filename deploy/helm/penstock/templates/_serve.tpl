@@ -104,7 +104,7 @@ deployments:
       metrics_interval_s: 1
       look_back_period_s: 2
       policy:
-        policy_function: penstock.scaling.adapter:ModelScaling
+        policy_function: penstock.scaling.entry:ModelScaling
         policy_kwargs:
           model: {{ .name | quote }}
           upscale_delay: {{ include "penstock.seconds" $replicas.upscaleDelay }}
