@@ -174,21 +174,6 @@ def test_a_changed_setting_of_the_gateways_costs_no_request(running: Release) ->
     assert clusters(running) == before, "new gateways get pods of the same Ray cluster"
 
 
-def test_a_new_ray_cluster_takes_over_without_losing_a_request(running: Release) -> None:
-    before = clusters(running)
-    with chats_through(running, "new Ray cluster") as chats:
-        values = copy.deepcopy(VALUES)
-        values["cluster"]["engine"]["env"] = {"COLOUR": "blue"}
-        running.apply(values)
-        until(
-            lambda: len(clusters(running)) == 1 and not clusters(running) & before,
-            limit=600,
-            what="the old Ray cluster is gone",
-            account=running.account,
-        )
-    assert chats.failures == []
-
-
 def test_a_lost_engine_pod_costs_the_streams_on_it_and_no_more(running: Release) -> None:
     failures = lose(running, "engine", at_once=True).failures
     assert len(failures) <= 4, failures
@@ -250,6 +235,21 @@ def test_a_profile_that_fits_no_node_is_told_by_the_doctor_and_by_the_gateway(ru
     assert "place=moon" in doctor.stdout
     running.apply(with_models())
     until(lambda: "far" not in running.models(), limit=180, what="the model is gone", account=running.account)
+
+
+def test_a_new_ray_cluster_takes_over_without_losing_a_request(running: Release) -> None:
+    before = clusters(running)
+    with chats_through(running, "new Ray cluster") as chats:
+        values = copy.deepcopy(VALUES)
+        values["cluster"]["engine"]["env"] = {"COLOUR": "blue"}
+        running.apply(values)
+        until(
+            lambda: len(clusters(running)) == 1 and not clusters(running) & before,
+            limit=600,
+            what="the old Ray cluster is gone",
+            account=running.account,
+        )
+    assert chats.failures == []
 
 
 def test_an_uninstall_with_redis_leaves_nothing_either(running: Release) -> None:
