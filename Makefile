@@ -68,6 +68,10 @@ bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with
 bench-start: environment-dev $(DEMO) ## Measure starts from no engine, bare vLLM and Penstock with 50 waiting requests in turn
 	$(VENV)/python -m penstock bench --cold-start 3 --output build/bench
 
+.PHONY: autoscaling
+autoscaling: environment-dev ## Play made-up load under each autoscaling policy, and write the tables of docs/autoscaling.md
+	$(VENV)/python -m penstock.scaling.replay
+
 .PHONY: docs
 docs: environment-dev chart-files ## Generate the configuration reference and the chart's files
 	$(VENV)/python -m penstock.config.reference > docs/configuration.md
