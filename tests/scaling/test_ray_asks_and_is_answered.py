@@ -240,3 +240,15 @@ def test_a_gateway_of_another_version_can_read_what_ray_sends_it(monkeypatch: py
     assert _Gateway(io.BytesIO(sent)).load().__name__ == "ModelScaling"
     assert looked_up
     assert [module for module in looked_up if module.startswith("penstock")] == []
+
+
+def test_the_controllers_log_says_why_a_number_changed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    controller = _Controller(monkeypatch)
+    with caplog.at_level("INFO", logger="ray.serve"):
+        controller.ask(waiting=64)
+        controller.ask(running={name: _load(16) for name in "abcd"})
+    said = [record.getMessage() for record in caplog.records if "replicas asked for" in record.getMessage()]
+    (line,) = said
+    assert line.startswith("m: 4 replicas asked for instead of 0. 64 requests in progress or waiting, and no replica")

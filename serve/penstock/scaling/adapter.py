@@ -26,7 +26,8 @@ from penstock.scaling.policy import INITIAL, PERIOD, decide
 RENEW = 10.0
 """Seconds between two pins of a decision that did not change."""
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("ray.serve")
+"""Ray's, because this runs in Serve's controller, whose log says what became of a number."""
 
 
 class Scaler:
@@ -73,7 +74,7 @@ class Scaler:
                 self._number = self._decide(context, now)
             except Exception:
                 # Serve's controller runs all models; none of them may stop it.
-                logger.exception("no decision on replicas", extra={"fields": {"model": self._model}})
+                logger.exception("%s: no decision on replicas", self._model)
                 self._number = context.target_num_replicas
         return self._number, {}
 
@@ -94,6 +95,9 @@ class Scaler:
             target=int(context.config.target_ongoing_requests),
         )
         number, explanation, self._state = decide(seen, settings, self._state)
+        if number != seen.asked:
+            text = explanation.text
+            logger.info("%s: %d replicas asked for instead of %d. %s", self._model, number, seen.asked, text)
         changed = max(context.last_scale_up_time or 0.0, context.last_scale_down_time or 0.0)
         self._pins.pin(_on_the_board(self._model, number, explanation, settings, start_seconds), changed, now)
         return number
