@@ -30,7 +30,7 @@ ELASTIC = {
     "max": 2,
     "target": 64,
     "upscaleDelay": "1s",
-    "downscaleDelay": "5s",
+    "downscaleDelay": "30s",
     "downscaleToZeroDelay": "1h",
 }
 

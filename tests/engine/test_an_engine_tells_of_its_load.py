@@ -50,3 +50,10 @@ def test_the_simulator_tells_the_same() -> None:
         Gauge.KV_USAGE: 0.5,
         Gauge.REQUEST_SECONDS: 3.0,
     }
+
+
+def test_requests_that_have_arrived_count_before_the_engine_knows_of_them() -> None:
+    metrics = 'vllm:num_requests_running{model_name="m"} 1.0\nvllm:num_requests_waiting{model_name="m"} 2.0'
+    assert read_gauges(metrics, open_requests=7)[Gauge.RUNNING] == 5
+    # One request with several choices is one inside the server and several in the engine.
+    assert read_gauges(metrics, open_requests=1)[Gauge.RUNNING] == 1

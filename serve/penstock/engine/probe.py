@@ -13,6 +13,7 @@ import orjson
 
 from penstock.board.gauges import Gauge
 from penstock.engine.command import Place
+from penstock.in_flight import OPEN
 
 _REQUEST_LIMIT = aiohttp.ClientTimeout(total=5)
 _WARM_UP_LIMIT = aiohttp.ClientTimeout(total=600)
@@ -78,7 +79,7 @@ class EngineProbe:
             response.raise_for_status()
 
     async def running_requests(self) -> int | None:
-        """Requests that it works on or queues, from its own gauges; None when it does not answer."""
+        """Requests that it works on, queues or has just taken; None when it does not answer."""
         gauges = await self.gauges()
         return None if gauges is None else int(gauges[Gauge.RUNNING] + gauges[Gauge.QUEUED])
 
@@ -92,11 +93,10 @@ class EngineProbe:
 
     async def gauges(self) -> dict[Gauge, float] | None:
         """What it says of its load; None when it does not answer."""
-        try:
-            async with self._session.get("/metrics") as response:
-                return read_gauges(await response.text()) if response.status == 200 else None
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        if (said := await self.metrics()) is None:
             return None
+        metrics, headers = said
+        return read_gauges(metrics, open_requests=int(headers.get(OPEN, 0)))
 
 
 def warm_up_request(model: str, endpoints: Iterable[str]) -> tuple[str, dict[str, Any]] | None:
@@ -119,9 +119,14 @@ _KV_USAGE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
 """vLLM's name, and the one that it had before."""
 
 
-def read_gauges(metrics: str) -> dict[Gauge, float]:
+def read_gauges(metrics: str, open_requests: int = 0) -> dict[Gauge, float]:
     """The load of one engine from vLLM's metrics in Prometheus' text. A server of several engines has a line for each:
-    requests are summed, and of the KV caches the fullest counts."""
+    requests are summed, and of the KV caches the fullest counts.
+
+    Args:
+        open_requests: those inside its HTTP server. vLLM renews its gauges with what a step gives, so on a busy machine
+            they know nothing for seconds of requests that have arrived.
+    """
     sums = dict.fromkeys(_SUMMED.values(), 0.0)
     usage = 0.0
     for line in metrics.splitlines():
@@ -130,7 +135,8 @@ def read_gauges(metrics: str) -> dict[Gauge, float]:
             sums[_SUMMED[name]] += float(rest.rpartition(" ")[2])
         elif name in _KV_USAGE:
             usage = max(usage, float(rest.rpartition(" ")[2]))
-    gauges = {Gauge.RUNNING: sums["running"], Gauge.QUEUED: sums["queued"], Gauge.KV_USAGE: usage}
+    running = max(sums["running"], open_requests - sums["queued"])
+    gauges = {Gauge.RUNNING: running, Gauge.QUEUED: sums["queued"], Gauge.KV_USAGE: usage}
     if sums["ended"]:
         gauges[Gauge.REQUEST_SECONDS] = sums["seconds"] / sums["ended"]
     return gauges
