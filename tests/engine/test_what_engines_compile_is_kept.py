@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 from pathlib import Path
 
@@ -91,3 +92,29 @@ def test_compiled_code_is_no_weights_to_the_cache(tmp_path: Path) -> None:
     assert store._stored(without="") == []
     store._sweep()
     assert (folder / "big").exists()
+
+
+def test_places_that_somebody_named_are_left_alone() -> None:
+    kept = {"VLLM_CACHE_ROOT": "/kept", "TRITON_CACHE_DIR": "/kept"}
+    whole = compiled.laid_under(kept, {"TRITON_CACHE_DIR": "/mine", "PATH": "/bin"}, named={})
+    assert whole == {"VLLM_CACHE_ROOT": "/kept", "TRITON_CACHE_DIR": "/mine", "PATH": "/bin"}
+
+
+def test_a_ban_on_bytecode_around_us_does_not_hold_for_a_place_of_its_own_but_the_documents_does() -> None:
+    kept, ban = {"PYTHONPYCACHEPREFIX": "/kept"}, {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert compiled.laid_under(kept, ban, named={}) == kept
+    assert compiled.laid_under(kept, ban, named=ban) == kept | ban
+    assert compiled.laid_under({}, ban, named={}) == ban
+
+
+def test_bytecode_gets_a_place_where_packages_come_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "large_package_of_a_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setattr(compiled, "_LARGE_PACKAGES", (package.name, "not_installed_at_all"))
+    cache = tmp_path / "cache"
+    made = compiled.environment(str(cache), "cpu")
+    assert made["PYTHONPYCACHEPREFIX"] == str(cache / ".compiled" / compiled.own_key("cpu") / "python")
+    assert compileall.compile_dir(package, quiet=1)
+    assert "PYTHONPYCACHEPREFIX" not in compiled.environment(str(cache), "cpu")

@@ -5,6 +5,7 @@
 <weights.cache>/.compiled/<key>/triton
 <weights.cache>/.compiled/<key>/flashinfer
 <weights.cache>/.compiled/<key>/cuda         what the driver compiled
+<weights.cache>/.compiled/<key>/python       Python's own bytecode, where the packages were installed without it
 
 The key holds what makes all of it worthless when it changes: the versions of vLLM, PyTorch and Python, and the
 processor, because nodes of several kinds may share the folder. Below it vLLM, PyTorch and Triton have finer keys of
@@ -17,10 +18,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 FOLDER = ".compiled"
@@ -37,6 +39,10 @@ _OF_A_PROCESSOR = re.compile(r"^(model name|flags|Features|CPU part)\s*:\s*(.*)$
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
+_BYTECODE, _NO_BYTECODE = "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE"
+_LARGE_PACKAGES = ("vllm", "torch")
+
+
 def environment(cache: str, hardware: str) -> dict[str, str]:
     """Variables that lead an engine of this interpreter to its folders, which are made. Empty where the cache may only
     be read: then each engine has its own defaults.
@@ -50,7 +56,32 @@ def environment(cache: str, hardware: str) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return {}
-    return variables(folder) if os.access(folder, os.W_OK | os.X_OK) else {}
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return {}
+    # Python would look for bytecode nowhere else, so only where there is none.
+    return variables(folder) | ({} if has_bytecode(_LARGE_PACKAGES) else {_BYTECODE: str(folder / "python")})
+
+
+def laid_under(kept: Mapping[str, str], environment: Mapping[str, str], *, named: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of an engine: what we keep for it, where nobody said otherwise.
+
+    Args:
+        kept: see `environment`.
+        environment: all other variables, which go first.
+        named: those of them that the document names. A ban on bytecode that comes from around us is meant for the
+            packages' folders, so it does not hold for ours; the document's does.
+    """
+    whole = {**kept, **environment}
+    if _BYTECODE in kept and _NO_BYTECODE not in named:
+        whole.pop(_NO_BYTECODE, None)
+    return whole
+
+
+def has_bytecode(packages: Iterable[str]) -> bool:
+    """Whether these packages, as far as they are installed, are compiled for this interpreter. Otherwise each of an
+    engine's processes compiles some thousand modules again, at every start."""
+    specs = [spec for name in packages if (spec := importlib.util.find_spec(name)) is not None]
+    return all(Path(importlib.util.cache_from_source(spec.origin)).exists() for spec in specs if spec.origin)
 
 
 def variables(folder: Path) -> dict[str, str]:

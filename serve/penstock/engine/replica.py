@@ -225,8 +225,7 @@ class EngineReplica:
         if self._spec.model.engine == "simulator":
             return environment
         kept = await asyncio.to_thread(compiled.environment, self._spec.weights.cache, self._spec.model.hardware)
-        # Whoever set one of the places, in the document or around us, has their reasons.
-        return {**kept, **environment}
+        return compiled.laid_under(kept, environment, named=command.environment)
 
     async def _warm_up(self) -> None:
         process = self._engine

@@ -21,7 +21,7 @@ from penstock.engine.watchdog import Look, Watchdog
 
 LONGEST_INTERVAL = 10.0
 LOOKS_PER_STALL = 6
-_OF_A_WORKER = re.compile(r"\((EngineCore|Worker)")
+_OF_A_WORKER = re.compile(r"\((EngineCore|Worker|VllmWorker)")
 """vLLM's prefix for lines of other processes than its HTTP server, whose lines tell of requests that arrive."""
 _NO_SIGN_OF_LIFE = "No available shared memory broadcast block"
 """What vLLM's workers say every minute while another one hangs."""
