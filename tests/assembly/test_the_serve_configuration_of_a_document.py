@@ -99,8 +99,20 @@ def test_replicas_scale_by_our_policy() -> None:
     assert (scaling["min_replicas"], scaling["max_replicas"], scaling["target_ongoing_requests"]) == (0, 4, 8)
     assert scaling["policy"]["policy_function"] == "penstock.scaling.entry:ModelScaling"
     assert scaling["policy"]["policy_kwargs"]["model"] == "big"
-    # Both would wait, one after the other.
-    assert (scaling["upscale_delay_s"], scaling["downscale_delay_s"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"max": 9}, {"min": 2}, {"target": 3}, {"upscaleDelay": "9s"}, {"downscaleToZeroDelay": "9s"}]
+)
+def test_ray_does_not_take_another_number_of_scaling_for_other_code(numbers: dict[str, Any]) -> None:
+    from ray.serve._private.deploy_utils import get_app_code_version
+    from ray.serve.schema import ServeApplicationSchema
+
+    def version(**replicas: Any) -> str:
+        document = Document.model_validate({"models": {"m": {"engine": "simulator", "replicas": replicas}}})
+        return str(get_app_code_version(ServeApplicationSchema(**_applications(document)["model-m"])))
+
+    assert version(min=1, max=4) == version(**{"min": 1, "max": 4, **numbers})
 
 
 def test_a_change_of_a_model_does_not_take_its_replicas_back_to_the_least() -> None:

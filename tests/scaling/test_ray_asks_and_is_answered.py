@@ -225,7 +225,7 @@ def test_a_number_that_changes_is_taken_over_where_the_model_stands(monkeypatch:
     assert state.register(info(min=1), curr_target_num_replicas=-1) == 1
     assert state.register(info(min=1, max=12), curr_target_num_replicas=5) == 5
     assert state.register(info(min=1, upscaleDelay="1m"), curr_target_num_replicas=5) == 5
-    assert state._policy.__wrapped__._scaler._settings.upscale_delay == 60
+    assert state._config.upscale_delay_s == 60
 
 
 def test_a_gateway_of_another_version_can_read_what_ray_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:

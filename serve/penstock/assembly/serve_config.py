@@ -161,21 +161,16 @@ def _numbers(name: str, model: Model) -> dict[str, Any]:
             "min_replicas": replicas.min,
             "max_replicas": replicas.max,
             "target_ongoing_requests": replicas.target,
-            # The policy waits; Ray does not wait once more.
-            "upscale_delay_s": 0,
-            "downscale_delay_s": 0,
-            "downscale_to_zero_delay_s": 0,
+            # For the policy; Ray does not wait once more.
+            "upscale_delay_s": replicas.upscale_delay,
+            "downscale_delay_s": replicas.downscale_delay,
+            "downscale_to_zero_delay_s": replicas.downscale_to_zero_delay,
             "metrics_interval_s": REPORT_PERIOD,
             "look_back_period_s": 2 * REPORT_PERIOD,
             "policy": {
                 "policy_function": "penstock.scaling.entry:ModelScaling",
-                "policy_kwargs": {
-                    "model": name,
-                    "upscale_delay": replicas.upscale_delay,
-                    "downscale_delay": replicas.downscale_delay,
-                    "downscale_to_zero_delay": replicas.downscale_to_zero_delay,
-                    "kv_threshold": replicas.kv_threshold,
-                },
+                # Ray takes another policy, and so another argument of it, for other code, and restarts the model.
+                "policy_kwargs": {"model": name, "kv_threshold": replicas.kv_threshold},
             },
         },
     }

@@ -37,32 +37,23 @@ class Scaler:
         self,
         *,
         model: str,
-        upscale_delay: float,
-        downscale_delay: float,
-        downscale_to_zero_delay: float,
         kv_threshold: float,
         decisions: Decisions | None = None,
     ) -> None:
         """
         Args:
             model: its name, for the board.
-            upscale_delay, downscale_delay, downscale_to_zero_delay, kv_threshold: as in `Settings`. Ray's own delays
-                are 0, because only one may wait.
+            kv_threshold: as in `Settings`. The delays are Ray's own, by which only the policy waits.
             decisions: where decisions are pinned; Ray's store unless given.
         """
         self._model = model
-        self._settings = Settings(
-            upscale_delay=upscale_delay,
-            downscale_delay=downscale_delay,
-            downscale_to_zero_delay=downscale_to_zero_delay,
-            kv_threshold=kv_threshold,
-        )
+        self._settings = Settings(kv_threshold=kv_threshold)
         self._state = INITIAL
         self._number: int | None = None
         self._next = 0.0
         self._heard = _Heard()
         self._pins = _Pins(decisions or KvDecisions())
-        _be_asked_at_zero_too()
+        _decide_alone()
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         """Replicas wanted, and what Ray is to remember, which is nothing."""
@@ -93,6 +84,9 @@ class Scaler:
             least=context.capacity_adjusted_min_replicas,
             most=context.capacity_adjusted_max_replicas,
             target=int(context.config.target_ongoing_requests),
+            upscale_delay=context.config.upscale_delay_s,
+            downscale_delay=context.config.downscale_delay_s,
+            downscale_to_zero_delay=context.config.downscale_to_zero_delay_s,
         )
         number, explanation, self._state = decide(seen, settings, self._state)
         if number != seen.asked:
@@ -207,18 +201,33 @@ def _on_the_board(
     )
 
 
-def _be_asked_at_zero_too() -> None:
-    """Where no replica runs and requests wait, Ray asks for one replica without asking the policy, and for no second
-    one until that has started, minutes later. Ours knows how many the requests need, so for ours Ray asks it."""
-    original = autoscaling_policy._get_cold_start_scale_up_replicas  # noqa: SLF001
-    if getattr(original, "asks_penstock", False):
-        return
+def _decide_alone() -> None:
+    """Put two rules of Ray's aside for our policies, and for no others.
 
-    def unless_ours(context: AutoscalingContext) -> int | None:
-        if context.config.policy.policy_function.startswith("penstock."):
-            return None
-        answer: int | None = original(context)
+    Where no replica runs and requests wait, Ray asks for one replica without asking the policy, and for no second one
+    until that has started, minutes later. And it lets each change wait for the delays that the policy has waited for.
+    """
+    at_zero = autoscaling_policy._get_cold_start_scale_up_replicas  # noqa: SLF001
+    if getattr(at_zero, "leaves_penstock_alone", False):
+        return
+    afterwards = autoscaling_policy._apply_default_params_and_merge_state  # noqa: SLF001
+
+    def at_zero_unless_ours(context: AutoscalingContext) -> int | None:
+        answer: int | None = None if _is_ours(context) else at_zero(context)
         return answer
 
-    unless_ours.asks_penstock = True  # type: ignore[attr-defined]
-    autoscaling_policy._get_cold_start_scale_up_replicas = unless_ours  # noqa: SLF001
+    def afterwards_unless_ours(
+        policy_state: dict[str, Any], own_state: dict[str, Any], wanted: float, context: AutoscalingContext
+    ) -> tuple[int, dict[str, Any]]:
+        if _is_ours(context):
+            return int(wanted), own_state
+        answer: tuple[int, dict[str, Any]] = afterwards(policy_state, own_state, wanted, context)
+        return answer
+
+    at_zero_unless_ours.leaves_penstock_alone = True  # type: ignore[attr-defined]
+    autoscaling_policy._get_cold_start_scale_up_replicas = at_zero_unless_ours  # noqa: SLF001
+    autoscaling_policy._apply_default_params_and_merge_state = afterwards_unless_ours  # noqa: SLF001
+
+
+def _is_ours(context: AutoscalingContext) -> bool:
+    return str(context.config.policy.policy_function).startswith("penstock.")

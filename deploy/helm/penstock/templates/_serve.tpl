@@ -98,18 +98,15 @@ deployments:
       min_replicas: {{ $min }}
       max_replicas: {{ $max }}
       target_ongoing_requests: {{ int64 $replicas.target }}
-      upscale_delay_s: 0
-      downscale_delay_s: 0
-      downscale_to_zero_delay_s: 0
+      upscale_delay_s: {{ include "penstock.seconds" $replicas.upscaleDelay }}
+      downscale_delay_s: {{ include "penstock.seconds" $replicas.downscaleDelay }}
+      downscale_to_zero_delay_s: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
       metrics_interval_s: 1
       look_back_period_s: 2
       policy:
         policy_function: penstock.scaling.entry:ModelScaling
         policy_kwargs:
           model: {{ .name | quote }}
-          upscale_delay: {{ include "penstock.seconds" $replicas.upscaleDelay }}
-          downscale_delay: {{ include "penstock.seconds" $replicas.downscaleDelay }}
-          downscale_to_zero_delay: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
           kv_threshold: {{ $replicas.kvThreshold }}
     max_surge_percent: {{ ternary (include "penstock.surgePercent" . | int) 0 .surge }}
     max_ongoing_requests: {{ int64 $replicas.limit }}
