@@ -68,13 +68,14 @@ class GatewayDeployment:
         self._app.standby = True
         self._listener = Listener(self._app, spec.gateway, shared=True)
         self._watches: list[asyncio.Task[None]] = []
-        await self._listener.start()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Serve calls this once before the replica is ready, and whenever the models change."""
         self._routes = GatewayRoutes.model_validate(user_config)
         self._publish(await asyncio.to_thread(self._board.reports))
         if not self._watches:
+            # Not before it knows its models: others may listen on the port already, and who comes is given to any.
+            await self._listener.start()
             loop = asyncio.get_running_loop()
             self._watches = [
                 loop.create_task(self._watch_board(), name="board-watch"),
