@@ -29,7 +29,7 @@ DOCUMENT = {
 
 
 @pytest.fixture(scope="module")
-def penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penstock]:
+def running_penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penstock]:
     with Penstock(tmp_path_factory.mktemp("penstock"), DOCUMENT) as running:
         yield running
 
@@ -62,32 +62,32 @@ async def _asking_again_and_again(penstock: Penstock, model: str) -> AsyncIterat
         await asyncio.gather(asking, return_exceptions=True)
 
 
-async def test_a_request_that_an_engine_hangs_with_is_answered_by_its_replacement(penstock: Penstock) -> None:
-    before = {replica["replica"] for replica in _model(penstock, "hangs")["replicas"]}
-    async with httpx.AsyncClient(base_url=penstock.url, timeout=600) as client:
+async def test_a_request_that_an_engine_hangs_with_is_answered_by_its_replacement(running_penstock: Penstock) -> None:
+    before = {replica["replica"] for replica in _model(running_penstock, "hangs")["replicas"]}
+    async with httpx.AsyncClient(base_url=running_penstock.url, timeout=600) as client:
         for _ in range(2):
             answer = await client.post("/v1/chat/completions", json=_said("hangs"))
             assert answer.status_code == 200, answer.text
-    now = _model(penstock, "hangs")
+    now = _model(running_penstock, "hangs")
     assert not before & {replica["replica"] for replica in now["replicas"]}
     assert "The engine had 1 request and made no progress for " in now["failures"][-1]["failure"]["cause"]
 
 
-async def test_engines_that_crash_again_and_again_wait_longer_and_say_so(penstock: Penstock) -> None:
+async def test_engines_that_crash_again_and_again_wait_longer_and_say_so(running_penstock: Penstock) -> None:
     def waits() -> list[str]:
-        replicas = _model(penstock, "crashes")["replicas"]
+        replicas = _model(running_penstock, "crashes")["replicas"]
         return [replica["detail"] for replica in replicas if replica["phase"] == "backing off"]
 
     def waits_longer() -> list[str]:
         return [detail for detail in waits() if detail.startswith("3 failures in a row, so it waits ")]
 
-    async with _asking_again_and_again(penstock, "crashes"):
+    async with _asking_again_and_again(running_penstock, "crashes"):
         await asyncio.to_thread(until, waits_longer, limit=400, what="a second wait", every=1)
-    shown = penstock.command("status").stdout
-    assert "waiting after failures" in shown
+    shown = running_penstock.command("status").stdout
+    assert "backing off" in shown
     assert "simulated crash" in shown
 
     changed = {"models": {**DOCUMENT["models"], "crashes": {"engine": "simulator", "options": FAST}}}
-    applied = await asyncio.to_thread(penstock.apply, changed)
+    applied = await asyncio.to_thread(running_penstock.apply, changed)
     assert applied.returncode == 0, applied.stdout + applied.stderr
-    assert _model(penstock, "crashes")["state"] == "ready"
+    assert _model(running_penstock, "crashes")["state"] == "ready"

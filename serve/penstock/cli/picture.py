@@ -24,7 +24,7 @@ _STATE_STYLE = {
 }
 _SAID = {
     Phase.QUEUED: "waiting for a place",
-    Phase.BACKING_OFF: "waiting after failures",
+    Phase.BACKING_OFF: "backing off",
     Phase.FETCHING: "weights",
     Phase.STARTING: "engine starting",
     Phase.LOADING: "loading weights",
