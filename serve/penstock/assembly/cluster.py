@@ -5,14 +5,17 @@ Thin: what is put on it is decided by `serve_config`, what is seen is read by `s
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
 import ray
 from ray import serve
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayTaskError
+from ray.serve._private.client import ServeControllerClient
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ServeDeploySchema
@@ -24,6 +27,9 @@ from penstock.errors import MachineError, NotRunningError
 
 NAMESPACE = "serve"
 _CONNECT_LIMIT = 5.0
+LOOKS = 10
+"""Times that Serve is asked for its applications before its failure is taken for one."""
+_PAUSE = 0.3
 START_ATTEMPTS = 3
 """Times that a busy machine may be too slow for Ray."""
 
@@ -96,9 +102,10 @@ class Cluster:
     def status(self, url: str) -> Status:
         """What is running. Raises NotRunningError when nothing was ever put on this Ray."""
         try:
-            details = _get_global_client().get_serve_details()
+            client = _get_global_client()
         except RayServeException as error:
             raise NotRunningError("Penstock is not on this Ray.", remedy="penstock apply puts it there.") from error
+        details = _details(client)
         return combine(details.get("applications") or {}, KvBoard().reports(), KvDecisions().decisions(), url=url)
 
     def stop_serving(self) -> None:
@@ -113,6 +120,15 @@ class Cluster:
     def close(self) -> None:
         """Leave Ray; one that this process started ends."""
         ray.shutdown()
+
+
+def _details(client: ServeControllerClient) -> dict[str, Any]:
+    """Serve's account of its applications. Serve 2.60 trips over one that it is half done with, for a moment."""
+    for _ in range(LOOKS - 1):
+        with contextlib.suppress(RayTaskError):
+            return dict(client.get_serve_details())
+        time.sleep(_PAUSE)
+    return dict(client.get_serve_details())
 
 
 def _refuse_if_nobody_listens(address: str) -> None:
