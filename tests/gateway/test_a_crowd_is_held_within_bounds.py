@@ -125,5 +125,5 @@ def _what_is_left() -> Counter[str]:
     everything = gc.get_objects()
     found = Counter(type(each).__name__ for each in everything if str(type(each).__module__).startswith("penstock."))
     found["tasks"] = len(asyncio.all_tasks())
-    found["timers"] = sum(isinstance(each, asyncio.TimerHandle) and not each.cancelled() for each in everything)
+    found["timers"] = sum(issubclass(type(each), asyncio.TimerHandle) and not each.cancelled() for each in everything)
     return found
