@@ -30,6 +30,12 @@ def _files_for_both_ends_of_each_connection() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+FEW = 10
+"""Things that may be there after a crowd and not after another: a kept connection to an engine, its task, its timer. A
+leak is one for each of a thousand requests.
+"""
+
+
 @asynccontextmanager
 async def sleeping_model() -> AsyncIterator[Gateway]:
     """And one that is awake, with a lease in hand."""
@@ -108,16 +114,21 @@ async def test_another_model_is_served_beside_a_full_queue():
 
 async def test_nothing_grows_from_crowd_to_crowd():
     async with sleeping_model() as gateway:
-        left = []
-        for _ in range(4):
-            _, waiting = await crowd_before(gateway)
-            await leave(gateway, waiting)
-            del waiting
-            await eventually(lambda: gateway.source.asked == 0)
-            left.append(_what_is_left())
-        # What is made once (a label of a metric, say) is there after the first crowd.
-        assert left[1] == left[2] == left[3]
-        assert not left[3].keys() & {"Call", "Waiter", "Exchange", "Connection"}
+        for _ in range(2):
+            # What is made once (a label of a metric, say) is there after the first crowd.
+            await _come_and_go(gateway)
+        settled = _what_is_left()
+        for _ in range(2):
+            await _come_and_go(gateway)
+            await eventually(lambda: (_what_is_left() - settled).total() < FEW)
+        await eventually(lambda: not _what_is_left().keys() & {"Call", "Waiter", "Exchange", "Connection"})
+
+
+async def _come_and_go(gateway: Gateway) -> None:
+    _, waiting = await crowd_before(gateway)
+    await leave(gateway, waiting)
+    del waiting
+    await eventually(lambda: gateway.source.asked == 0)
 
 
 def _what_is_left() -> Counter[str]:
