@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from support.deaths import die_and_recover
 from support.started import CPU_ENV, CPU_OPTIONS, Penstock, until
 from support.streams import Ended, Streams
 
@@ -103,10 +102,3 @@ async def test_a_second_engine_comes_with_load_and_goes_with_it(running_penstock
     async with streaming(running_penstock, 2) as few:
         await eventually(lambda: card(running_penstock)["replicas_ready"] == 1, "the second engine's end")
     assert [stream for stream in [*crowd, *few] if not stream.whole] == []
-
-
-@pytest.mark.parametrize("whose", ["engine", "replica"])
-async def test_a_death_cuts_its_own_streams_alone(running_penstock: Penstock, whose: str) -> None:
-    two = await asyncio.to_thread(running_penstock.apply, changed(running_penstock, replicas=2))
-    assert two.returncode == 0, two.stdout + two.stderr
-    await die_and_recover(running_penstock, whose)

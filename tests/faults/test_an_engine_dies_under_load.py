@@ -1,15 +1,16 @@
-"""SIGKILL to an engine, and to a replica, under 16 streams. Real vLLM's deaths are in tests/elastic."""
+"""SIGKILL to an engine, and to a replica, under 16 streams: with the simulator, and with real vLLM."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from support.deaths import die_and_recover
-from support.started import Penstock
+from support.started import CPU_ENV, CPU_OPTIONS, Penstock
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(1500)
 
 SIMULATOR = {
     "engine": "simulator",
@@ -18,9 +19,17 @@ SIMULATOR = {
 }
 
 
-@pytest.fixture(scope="module")
-def running_penstock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penstock]:
-    with Penstock(tmp_path_factory.mktemp("penstock"), {"models": {"m": SIMULATOR}}) as running:
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("simulator", marks=pytest.mark.ray), pytest.param("vllm", marks=pytest.mark.engine)],
+)
+def running_penstock(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Penstock]:
+    if request.param == "vllm":
+        demo = request.getfixturevalue("demo_model")
+        model: dict[str, Any] = {"source": str(demo), "replicas": 2, "options": CPU_OPTIONS, "env": CPU_ENV}
+    else:
+        model = SIMULATOR
+    with Penstock(tmp_path_factory.mktemp("penstock"), {"models": {"m": model}}) as running:
         yield running
 
 

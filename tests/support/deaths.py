@@ -1,6 +1,4 @@
-"""The sudden end of an engine or of a replica under streams, and all that must be true of it. Used by tests/faults with
-the simulator and by tests/elastic with real vLLM.
-"""
+"""The sudden end of an engine or of a replica under streams, and all that must be true of it. Used by tests/faults."""
 
 from __future__ import annotations
 
