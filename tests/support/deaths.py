@@ -10,10 +10,13 @@ from typing import Any
 
 import psutil
 
+from support.engines_at_work import engine_url, requests_running
 from support.started import Penstock, still_there, until
 from support.streams import Ended, Streams
 
 STREAMS = 16
+FEW = 3
+"""Streams that each replica has, at least, when one is hit."""
 
 
 async def die_and_recover(penstock: Penstock, whose: str) -> None:
@@ -57,20 +60,6 @@ def _causes(penstock: Penstock) -> list[str]:
     return [failed["failure"]["cause"] for failed in model["failures"]]
 
 
-def _replica_with_streams(replicas: list[dict[str, Any]]) -> dict[str, Any]:
-    """One that has connections from the gateway."""
-
-    def connections(replica: dict[str, Any]) -> int:
-        return sum(
-            connection.status == "ESTABLISHED"
-            for pid in replica["engine_pids"]
-            if psutil.pid_exists(pid)
-            for connection in psutil.Process(pid).net_connections("tcp")
-        )
-
-    return max(replicas, key=connections)
-
-
 async def _kill_under_load(penstock: Penstock, whose: str) -> tuple[list[Ended], dict[str, Any], list[psutil.Process]]:
     """How the streams ended, the replica that was hit, and its processes."""
     replicas = until(lambda: two_replicas(penstock), limit=420, what="two ready replicas", every=1)
@@ -79,11 +68,13 @@ async def _kill_under_load(penstock: Penstock, whose: str) -> tuple[list[Ended],
     killed = asyncio.Event()
     crowd = asyncio.create_task(streams.without_pause(STREAMS, killed))
     end = time.monotonic() + 180
-    while streams.running < STREAMS:
-        assert time.monotonic() < end, "the streams did not begin"
+    engines = [engine_url(replica) for replica in replicas]
+    # A replica that has just come has no streams before the next leases are taken.
+    while streams.running < STREAMS or min([await asyncio.to_thread(requests_running, url) for url in engines]) < FEW:
+        assert time.monotonic() < end, "no streams on both replicas"
         assert not crowd.done()
         await asyncio.sleep(0.01)
-    victim = _replica_with_streams(replicas)
+    victim = replicas[0]
     penstock.remember()
     # Taken before the kill: a number alone may be another process's by the time it is looked for.
     processes = [psutil.Process(pid) for pid in (*victim["engine_pids"], victim["pid"])]

@@ -26,6 +26,9 @@ from penstock.engine.replica import EngineReplica, Identity
 from penstock.engine.spec import DEPLOYMENT, EngineSpec
 from penstock.errors import EngineError
 
+ROUTER = {"request_router_class": "penstock.gateway.ray_choice.EvenRouter"}
+"""How gateways choose a replica. Ray sends it to them; here it is a name alone."""
+
 _EX_SOFTWARE = 70
 
 
@@ -86,7 +89,7 @@ class EngineDeployment:
 def application(args: dict[str, Any]) -> Any:
     """Built by Serve from the `args` of a model's application, which are an `EngineSpec`."""
     EngineSpec.model_validate(args)
-    return serve.deployment(name=DEPLOYMENT)(EngineDeployment).bind(args)
+    return serve.deployment(name=DEPLOYMENT, request_router_config=ROUTER)(EngineDeployment).bind(args)
 
 
 def _leave(_: Failure) -> None:

@@ -37,6 +37,10 @@ class RayLeaseSource:
             self._handle = serve.get_deployment_handle(
                 self._deployment, app_name=self._application, _check_exists=False, _record_telemetry=False
             )
+            if not self._handle.is_initialized:  # Ray gives the same one again to a model that comes back
+                # On a loop of its own, Ray's router would not hear of a `take` that is cancelled: it goes on asking for
+                # a replica, counts as a request that waits, and starts a model for a client that has long left.
+                self._handle._init(_run_router_in_separate_loop=False)  # noqa: SLF001
         slot = self._handle.choose_replica()
         selection = await slot.__aenter__()
         try:
