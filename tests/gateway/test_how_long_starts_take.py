@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from penstock import config
 from penstock.board import Phase, PhaseMark, ReplicaReport
+from penstock.board.report import LONGEST_START
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, ModelEntry, ModelState, derive_state
 from penstock.gateway.errors import BusyError, UnavailableError
@@ -15,13 +16,10 @@ from penstock.gateway.leases import StaticSource
 from penstock.gateway.refusals import EMPTY_RETRY, FULL_RETRY, PoolRefusals
 from penstock.gateway.starts import (
     LONGEST_RETRY,
-    LONGEST_START,
     REMEMBERED,
     SHORTEST_RETRY,
     Outlook,
     StartMemory,
-    start_took,
-    starting_for,
 )
 
 
@@ -41,29 +39,29 @@ def memory(*took: float, starting: float | None = None, now: float = 0.0) -> Sta
 
 
 def test_a_start_takes_from_the_first_phase_to_ready_also_when_the_replica_is_leaving() -> None:
-    assert start_took(started("a", 100, 40)) == 40
+    assert started("a", 100, 40).start_seconds == 40
     leaving = report("a", (Phase.STARTING, 5), (Phase.READY, 25), (Phase.DRAINING, 900))
-    assert start_took(leaving) == 20
-    assert start_took(report("a", (Phase.STARTING, 5))) is None
-    assert start_took(report("a")) is None
+    assert leaving.start_seconds == 20
+    assert report("a", (Phase.STARTING, 5)).start_seconds is None
+    assert report("a").start_seconds is None
 
 
 def test_what_a_replica_waits_for_before_its_start_is_no_part_of_it() -> None:
-    assert start_took(report("a", (Phase.QUEUED, 0), (Phase.FETCHING, 500), (Phase.READY, 540))) == 40
-    assert starting_for(report("a", (Phase.QUEUED, 0), updated=500)) is None
+    assert report("a", (Phase.QUEUED, 0), (Phase.FETCHING, 500), (Phase.READY, 540)).start_seconds == 40
+    assert report("a", (Phase.QUEUED, 0), updated=500).starting_seconds is None
 
 
 def test_a_replica_that_starts_has_started_for_as_long_as_its_own_clock_says() -> None:
-    assert starting_for(report("a", (Phase.FETCHING, 10), (Phase.LOADING, 30), updated=50)) == 40
-    assert starting_for(started("a", 0, 5)) is None
-    assert starting_for(report("a", (Phase.STARTING, 1), (Phase.FAILED, 2), updated=3)) is None
-    assert starting_for(report("a", updated=3)) is None
+    assert report("a", (Phase.FETCHING, 10), (Phase.LOADING, 30), updated=50).starting_seconds == 40
+    assert started("a", 0, 5).starting_seconds is None
+    assert report("a", (Phase.STARTING, 1), (Phase.FAILED, 2), updated=3).starting_seconds is None
+    assert report("a", updated=3).starting_seconds is None
 
 
 @pytest.mark.parametrize("jump", [-1.0, -1e9, LONGEST_START + 1, 1e12])
 def test_a_clock_that_was_set_during_a_start_tells_nothing(jump: float) -> None:
-    assert start_took(report("a", (Phase.STARTING, 1e9), (Phase.READY, 1e9 + jump))) is None
-    assert starting_for(report("a", (Phase.STARTING, 1e9), updated=1e9 + jump)) is None
+    assert report("a", (Phase.STARTING, 1e9), (Phase.READY, 1e9 + jump)).start_seconds is None
+    assert report("a", (Phase.STARTING, 1e9), updated=1e9 + jump).starting_seconds is None
 
 
 def test_clocks_of_nodes_may_differ_by_hours() -> None:

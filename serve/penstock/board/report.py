@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LONGEST_START = 6 * 3600.0
+"""Seconds. What claims to have taken longer, or less than nothing, is a clock that was set in between."""
+
 
 class Phase(StrEnum):
     """Where a replica is on its way, in this order; `draining` and `failed` end it."""
@@ -23,6 +26,10 @@ class Phase(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     FAILED = "failed"
+
+
+_AT_WORK = (Phase.FETCHING, Phase.STARTING, Phase.LOADING, Phase.WARMING)
+"""Phases of a start. Time that a replica spends before the first of them, waiting, says nothing of the next start."""
 
 
 class PhaseMark(BaseModel):
@@ -89,8 +96,22 @@ class ReplicaReport(BaseModel):
 
     @property
     def start_seconds(self) -> float | None:
-        """How long its start took, without the time that it waited because others had failed; None before it is
-        ready."""
-        began = next((mark.at for mark in self.phases if mark.phase is not Phase.BACKING_OFF), None)
-        ready = next((mark.at for mark in self.phases if mark.phase is Phase.READY), None)
-        return None if began is None or ready is None else max(ready - began, 0.0)
+        """From the beginning of its start to ready; None where it never was, or its clock jumped."""
+        return self._since_began(next((mark.at for mark in self.phases if mark.phase is Phase.READY), None))
+
+    @property
+    def starting_seconds(self) -> float | None:
+        """For how long it has been starting when it last reported; None where it is not starting, or its clock
+        jumped."""
+        ended = any(mark.phase in (Phase.READY, Phase.DRAINING, Phase.FAILED) for mark in self.phases)
+        return None if ended else self._since_began(self.updated)
+
+    @property
+    def began(self) -> float | None:
+        """When it began to start, without what it waited for before; None before."""
+        return next((mark.at for mark in self.phases if mark.phase in _AT_WORK), None)
+
+    def _since_began(self, moment: float | None) -> float | None:
+        if self.began is None or moment is None:
+            return None
+        return moment - self.began if 0 <= moment - self.began <= LONGEST_START else None

@@ -87,7 +87,7 @@ def overview(status: Status, *, now: float) -> RenderableType:
                 Text(model.name if first else ""),
                 Text(model.state if first else "", _STATE_STYLE[model.state]),
                 *_replica_cells(replica, now),
-                Text((replica.detail if replica else "") or (model.message if first else "")),
+                Text((replica.detail or _track(replica) if replica else "") or (model.message if first else "")),
             )
     return Group(_gateway_line(status.gateway), table, *_failures(status, now))
 

@@ -55,10 +55,10 @@ def failures_in_a_row(report: ReplicaReport) -> int:
 
 def ran_well(report: ReplicaReport) -> bool:
     """Whether it served long enough for its start to be worth it, by its own clock."""
-    start = report.start_seconds
     ready = next((mark.at for mark in report.phases if mark.phase is Phase.READY), None)
-    if start is None or ready is None:
+    if ready is None:
         return False
+    start = report.start_seconds or 0.0  # of a clock that jumped nothing is known
     return report.updated - ready >= min(max(STARTS_WORTH * start, LEAST_SERVICE), LONGEST_SERVICE)
 
 

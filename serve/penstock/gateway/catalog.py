@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from penstock.board import Phase, ReplicaReport
 from penstock.config.suggest import nearest
 from penstock.gateway.errors import NotFoundError
-from penstock.gateway.starts import last_starts, starting_for
+from penstock.gateway.starts import last_starts
 
 NAMES_SHOWN = 20
 """Names that an error lists at most."""
@@ -126,7 +126,7 @@ def derive_state(reports: Iterable[ReplicaReport]) -> ModelState:
     leader = min(reports, key=_distance_to_ready)
     # An engine says what it offers once it is ready; a model that sleeps still offers what it offered.
     knowing = [report for report in [*ready, *reports] if report.endpoints or report.max_model_len]
-    starting = [seconds for report in reports if (seconds := starting_for(report)) is not None]
+    starting = [seconds for report in reports if (seconds := report.starting_seconds) is not None]
     return ModelState(
         known=True,
         replicas_ready=len(ready),

@@ -11,13 +11,10 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penstock.board import Phase, ReplicaReport
+from penstock.board import ReplicaReport
 
 REMEMBERED = 5
 """Starts of a model that count: the last ones. Its weights may have been cached since the first."""
-
-LONGEST_START = 6 * 3600.0
-"""Seconds. What claims to have taken longer, or less than nothing, is a clock that was set in between."""
 
 SHORTEST_RETRY, LONGEST_RETRY = 1.0, 60.0
 """Seconds that `Retry-After` says. OpenAI's and Anthropic's clients wait so long where they are told; past a minute or
@@ -25,10 +22,6 @@ two they try again by their own, much shorter, count or not at all. The message 
 
 _OVERDUE = 0.1
 """Share of a usual start that one is said to need still when it has taken longer than usual."""
-
-_AT_WORK = (Phase.FETCHING, Phase.STARTING, Phase.LOADING, Phase.WARMING)
-"""Phases of a start. Time that a replica spends before the first of them, waiting, says nothing of the next start."""
-_ENDED = (Phase.READY, Phase.DRAINING, Phase.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +81,11 @@ class StartMemory:
         return Outlook(usual, max(usual - self._starting - max(now - self._seen_at, 0.0), usual * _OVERDUE))
 
 
-def start_took(report: ReplicaReport) -> float | None:
-    """Seconds from the beginning of a start to ready; None where the replica never was, or its clock jumped."""
-    return _between(_began(report), next((mark.at for mark in report.phases if mark.phase is Phase.READY), None))
-
-
-def starting_for(report: ReplicaReport) -> float | None:
-    """Seconds for which a replica has been starting when it last reported; None where it is not starting."""
-    if any(mark.phase in _ENDED for mark in report.phases):
-        return None
-    return _between(_began(report), report.updated)
-
-
 def last_starts(reports: Iterable[ReplicaReport]) -> tuple[tuple[str, float], ...]:
     """Replicas of one model that became ready last, and the seconds that it took them; the latest last."""
     known = [
-        ((_began(report) or 0.0) + took, report.replica, took)
+        ((report.began or 0.0) + took, report.replica, took)
         for report in reports
-        if (took := start_took(report)) is not None
+        if (took := report.start_seconds) is not None
     ]
     return tuple((replica, took) for _, replica, took in sorted(known)[-REMEMBERED:])
-
-
-def _began(report: ReplicaReport) -> float | None:
-    return next((mark.at for mark in report.phases if mark.phase in _AT_WORK), None)
-
-
-def _between(began: float | None, ended: float | None) -> float | None:
-    if began is None or ended is None:
-        return None
-    return ended - began if 0 <= ended - began <= LONGEST_START else None
