@@ -102,7 +102,15 @@ def test_replicas_scale_by_our_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"max": 9}, {"min": 2}, {"target": 3}, {"upscaleDelay": "9s"}, {"downscaleToZeroDelay": "9s"}]
+    "numbers",
+    [
+        {"max": 9},
+        {"min": 2},
+        {"target": 3},
+        {"upscaleDelay": "9s"},
+        {"downscaleToZeroDelay": "9s"},
+        {"kvThreshold": 0.5},
+    ],
 )
 def test_ray_does_not_take_another_number_of_scaling_for_other_code(numbers: dict[str, Any]) -> None:
     from ray.serve._private.deploy_utils import get_app_code_version

@@ -54,6 +54,7 @@ def _numbers_that_changed(before: Rendered, after: Rendered, application: str) -
         ({"min": 1, "max": 6}, {"autoscaling_config"}),
         ({"min": 1, "max": 4, "target": 4}, {"autoscaling_config"}),
         ({"min": 1, "max": 4, "downscaleDelay": "1m"}, {"autoscaling_config"}),
+        ({"min": 1, "max": 4, "kvThreshold": 0.5}, {"autoscaling_config"}),
         ({"min": 1, "max": 4, "limit": 32}, {"max_ongoing_requests"}),
         (3, {"autoscaling_config"}),
         (0, {"autoscaling_config"}),

@@ -111,9 +111,9 @@ def test_a_crowd_before_a_sleeping_model_gets_as_many_replicas_as_it_needs_and_l
         shown = httpx.get(f"{running_penstock.url}/metrics", timeout=60).text
         assert f'penstock_scaling_desired_replicas{{model="sim"}} {MOST}.0' in shown
 
-        # A number that changes is taken over where the model stands.
+        # Numbers that change are taken over where the model stands.
         changed = copy.deepcopy(DOCUMENT)
-        changed["models"]["sim"]["replicas"]["downscaleDelay"] = "9s"
+        changed["models"]["sim"]["replicas"] |= {"downscaleDelay": "9s", "kvThreshold": 0.8}
         applied = running_penstock.apply(changed)
         assert applied.returncode == 0, applied.stderr + applied.stdout
         assert pids_of(_until(running_penstock, MOST, "the same replicas after a change")) == pids_of(awake)

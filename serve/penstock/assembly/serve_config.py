@@ -165,12 +165,14 @@ def _numbers(name: str, model: Model) -> dict[str, Any]:
             "upscale_delay_s": replicas.upscale_delay,
             "downscale_delay_s": replicas.downscale_delay,
             "downscale_to_zero_delay_s": replicas.downscale_to_zero_delay,
+            # The share of full KV caches: a number that Ray's own policy alone would use, for another end. Numbers of
+            # Ray's change in place, while an argument of the policy is code to it, which restarts the model.
+            "upscaling_factor": replicas.kv_threshold,
             "metrics_interval_s": REPORT_PERIOD,
             "look_back_period_s": 2 * REPORT_PERIOD,
             "policy": {
                 "policy_function": "penstock.scaling.entry:ModelScaling",
-                # Ray takes another policy, and so another argument of it, for other code, and restarts the model.
-                "policy_kwargs": {"model": name, "kv_threshold": replicas.kv_threshold},
+                "policy_kwargs": {"model": name},
             },
         },
     }

@@ -67,7 +67,7 @@ class Replicas(Section):
     kv_threshold: float = Field(default=0.9, gt=0, le=1)
     """Share of the KV cache in use from which requests that queue in engines are a sign of too few replicas, though
     `target` is not reached: long prompts fill the cache before their number does. One replica at a time is started
-    for it; 1 waits until the caches are completely full. Unlike the other numbers, a change replaces the replicas."""
+    for it; 1 waits until the caches are completely full."""
 
     @model_validator(mode="before")
     @classmethod

@@ -37,17 +37,14 @@ class Scaler:
         self,
         *,
         model: str,
-        kv_threshold: float,
         decisions: Decisions | None = None,
     ) -> None:
         """
         Args:
             model: its name, for the board.
-            kv_threshold: as in `Settings`. The delays are Ray's own, by which only the policy waits.
             decisions: where decisions are pinned; Ray's store unless given.
         """
         self._model = model
-        self._settings = Settings(kv_threshold=kv_threshold)
         self._state = INITIAL
         self._number: int | None = None
         self._next = 0.0
@@ -80,13 +77,15 @@ class Scaler:
             waiting=context.total_queued_requests or 0.0,
             start_seconds=start_seconds,
         )
-        settings = self._settings._replace(
+        # All are Ray's own numbers, by which only this policy goes.
+        settings = Settings(
             least=context.capacity_adjusted_min_replicas,
             most=context.capacity_adjusted_max_replicas,
             target=int(context.config.target_ongoing_requests),
             upscale_delay=context.config.upscale_delay_s,
             downscale_delay=context.config.downscale_delay_s,
             downscale_to_zero_delay=context.config.downscale_to_zero_delay_s,
+            kv_threshold=context.config.upscaling_factor,
         )
         number, explanation, self._state = decide(seen, settings, self._state)
         if number != seen.asked:

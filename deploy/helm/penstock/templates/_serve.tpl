@@ -101,13 +101,13 @@ deployments:
       upscale_delay_s: {{ include "penstock.seconds" $replicas.upscaleDelay }}
       downscale_delay_s: {{ include "penstock.seconds" $replicas.downscaleDelay }}
       downscale_to_zero_delay_s: {{ include "penstock.seconds" $replicas.downscaleToZeroDelay }}
+      upscaling_factor: {{ $replicas.kvThreshold }}
       metrics_interval_s: 1
       look_back_period_s: 2
       policy:
         policy_function: penstock.scaling.entry:ModelScaling
         policy_kwargs:
           model: {{ .name | quote }}
-          kv_threshold: {{ $replicas.kvThreshold }}
     max_surge_percent: {{ ternary (include "penstock.surgePercent" . | int) 0 .surge }}
     max_ongoing_requests: {{ int64 $replicas.limit }}
     graceful_shutdown_timeout_s: {{ include "penstock.drain" $root }}
