@@ -23,7 +23,7 @@ REPLICAS = {
     "target": TARGET,
     "upscaleDelay": "2s",
     "downscaleDelay": "8s",
-    "downscaleToZeroDelay": "16s",
+    "downscaleToZeroDelay": "45s",
 }
 DOCUMENT = {
     "models": {
