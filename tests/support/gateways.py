@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from penstock import config
+from penstock.accounts.opening import OpenAccounts
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, ModelEntry
 from penstock.gateway.leases import Lease, Replica, StaticSource
@@ -206,7 +207,10 @@ class Gateway:
 
 @asynccontextmanager
 async def running_gateway(
-    *behaviours: Behaviour, settings: dict[str, Any] | None = None, models: Iterable[ModelEntry] | None = None
+    *behaviours: Behaviour,
+    settings: dict[str, Any] | None = None,
+    models: Iterable[ModelEntry] | None = None,
+    accounts: OpenAccounts | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway with one fake engine for each behaviour, one by default, as replicas of the model `demo`.
 
@@ -218,7 +222,7 @@ async def running_gateway(
     source = RecordingSource([engine.replica for engine in engines])
     parsed = config.Gateway.model_validate(settings or {})
     catalog = Catalog(models or [ModelEntry("demo", ("default",), 1_700_000_000)])
-    app = GatewayApp(parsed, catalog, lambda _: source)
+    app = GatewayApp(parsed, catalog, lambda _: source, accounts=accounts)
     listener = Listener(app, parsed, port=0)
     await listener.start()
     try:

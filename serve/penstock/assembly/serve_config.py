@@ -13,10 +13,13 @@ from enum import StrEnum
 from typing import Any
 
 from penstock.config import Document, Model
+from penstock.config.accounts import Accounts, Database
+from penstock.config.addresses import is_loopback
 from penstock.config.hardware import MAX_PODS
 from penstock.engine.command import vllm_options
 from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
 from penstock.engine.spec import EngineSpec
+from penstock.errors import DocumentError
 from penstock.gateway.spec import DEPLOYMENT as GATEWAY_DEPLOYMENT
 from penstock.gateway.spec import GatewayRoutes, GatewaySpec, RoutedModel
 
@@ -67,7 +70,8 @@ def serve_config(
         max_pods: pods that a hardware profile may have on a cluster.
 
     Raises:
-        DocumentError: an option of a model that Penstock owns.
+        DocumentError: an option of a model that Penstock owns, an open address that other machines reach, or a store
+            of keys that each gateway would have for itself.
     """
     surging = _surging(document, placement, max_pods)
     return {
@@ -186,12 +190,17 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
     else:
         # No balancer has to learn that a gateway goes: the kernel gives its connections to the others.
         changes["drain_delay"] = 0.0
-    spec = GatewaySpec(gateway=gateway.model_copy(update=changes), logging=document.logging)
+    spec = GatewaySpec(
+        gateway=gateway.model_copy(update=changes),
+        accounts=_accounts(document, placement),
+        logging=document.logging,
+    )
     routes = GatewayRoutes(
         models={
             name: RoutedModel(application=application_name(name), aliases=model.aliases)
             for name, model in document.models.items()
-        }
+        },
+        keys=document.accounts.keys,
     )
     return {
         "name": GATEWAY_APPLICATION,
@@ -209,11 +218,32 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
                 ),
                 "health_check_period_s": HEALTH_CHECK_PERIOD,
                 "health_check_timeout_s": 30.0,
-                "user_config": routes.model_dump(mode="json", exclude_none=True),
+                "user_config": routes.model_dump(
+                    mode="json", exclude_none=True, exclude=None if routes.keys else {"keys"}
+                ),
                 "ray_actor_options": _actor(placement, gpus=0, resource=GATEWAY_RESOURCE),
             }
         ],
     }
+
+
+def _accounts(document: Document, placement: Placement) -> Accounts:
+    accounts, host = document.accounts, document.gateway.host
+    is_undecided = accounts.anonymous is None and not accounts.knows_keys
+    if placement is Placement.LOCAL and is_undecided and not is_loopback(host):
+        raise DocumentError(
+            f"gateway.host is {host}, which other machines can reach, and the document does not say who may use it.",
+            remedy="Ask for keys: --set accounts.anonymous=false, and make one with `penstock keys create NAME`. Or say"
+            " that everybody may: --set accounts.anonymous=true",
+        )
+    if placement is Placement.CLUSTER and accounts.store == Database():
+        raise DocumentError(
+            "The default store of keys is a file of one machine, so each gateway of a cluster would have its own.",
+            remedy="Name a PostgreSQL (accounts.database.env or file), or list keys (accounts.keys or keysFile).",
+        )
+    if not accounts.asks_for_keys and not accounts.knows_keys:
+        return Accounts()
+    return accounts.model_copy(update={"keys": {}, "anonymous": not accounts.asks_for_keys, "database": accounts.store})
 
 
 def _actor(placement: Placement, *, gpus: int, resource: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _COMMANDS = (
     _Command("status", "Show models, replicas, phases and the address."),
     _Command("chat", "Talk to a served model."),
     _Command("pull", "Fetch the weights of the document's models."),
+    _Command("keys", "Make, show and revoke the keys that clients send."),
     _Command("doctor", "Look for what is wrong with the machine and the document."),
     _Command("bench", "Measure one or several addresses side by side."),
     _Command("render", "Print the configuration that Ray Serve gets."),
@@ -45,10 +46,13 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"penstock.cli.{cmd_name}")
-        single = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name)(getattr(module, cmd_name))
-        command = typer.main.get_command(single)
+        found = getattr(importlib.import_module(f"penstock.cli.{cmd_name}"), cmd_name)
+        if isinstance(found, typer.Typer):
+            whole = found
+        else:
+            whole = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
+            whole.command(cmd_name)(found)
+        command = typer.main.get_command(whole)
         command.name = cmd_name
         return cast("TyperCommand", command)
 

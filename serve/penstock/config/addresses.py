@@ -17,6 +17,14 @@ def host_problem(text: str) -> str | None:
     return f"{text!r} is no host; write an address such as 127.0.0.1, 0.0.0.0 or ::, or a name; the port is apart"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address or name to listen on is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+
+
 def origin_problem(text: str) -> str | None:
     """Why a text is no origin of a web page; None where it is one."""
     parts = _split(text)

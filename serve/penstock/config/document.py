@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
+from penstock.config.accounts import Accounts
 from penstock.config.base import Section, refused
 from penstock.config.fitting import Wishes, misfits
 from penstock.config.gateway import Gateway
@@ -31,6 +32,9 @@ class Document(Section):
 
     gateway: Gateway = Field(default_factory=Gateway)
     """The OpenAI-compatible address."""
+
+    accounts: Accounts = Field(default_factory=Accounts)
+    """Who may use the address."""
 
     weights: Weights = Field(default_factory=Weights)
     """The cache of weights and the sources."""

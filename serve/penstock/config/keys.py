@@ -45,10 +45,14 @@ def section_at(steps: Sequence[str | int]) -> type[Section] | None:
 
 
 def choices_at(steps: Sequence[str | int]) -> tuple[Any, ...]:
-    """The values allowed at a path, where it is one of a few words."""
+    """The values allowed at a path, where it is one of a few words, or in a list of such."""
+    if steps and isinstance(steps[-1], int):
+        steps = steps[:-1]
     section = section_at(steps[:-1])
     fields = section.model_fields.items() if section else ()
     words = [field.annotation for name, field in fields if key_of(name, field) == steps[-1]]
+    if words and get_origin(words[0]) is list:
+        words = [get_args(words[0])[0]]
     return get_args(words[0]) if words and get_origin(words[0]) is Literal else ()
 
 

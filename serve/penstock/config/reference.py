@@ -164,6 +164,8 @@ def _collection(kind: Any) -> str:
 
 def _plural(item: Any) -> str:
     words = _type(item, [])
+    if get_origin(without_none(item)) is Literal:
+        return words
     return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
 
 

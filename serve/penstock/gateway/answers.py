@@ -7,11 +7,17 @@ from typing import Any, Final
 
 import orjson
 
-from penstock.gateway.errors import EngineCrashedError, GatewayError, MethodNotAllowedError
+from penstock.gateway.errors import (
+    EngineCrashedError,
+    GatewayError,
+    MethodNotAllowedError,
+    UnauthorizedError,
+)
 from penstock.gateway.headers import LAYER, SHOULD_RETRY, Header
 from penstock.gateway.routes import Dialect
 
 _ANTHROPIC_TYPES: Final = {
+    401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
@@ -66,6 +72,8 @@ def error_headers(error: GatewayError) -> list[Header]:
         headers.append((SHOULD_RETRY, b"false"))
     if isinstance(error, MethodNotAllowedError):
         headers.append((b"allow", error.allow.encode()))
+    if isinstance(error, UnauthorizedError):
+        headers.append((b"www-authenticate", b"Bearer"))
     return headers
 
 

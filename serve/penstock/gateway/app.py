@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: authentication of nothing, resolution of the model, relay. Used by `listener`.
+"""The gateway as an ASGI application: authentication, resolution of the model, relay. Used by `listener`.
 
 No framework: the road from the request to the engine is a table look-up and one JSON document.
 """
@@ -15,17 +15,26 @@ import orjson
 
 import penstock
 from penstock import config
-from penstock.gateway import bodies, cors
+from penstock.accounts.opening import OpenAccounts
+from penstock.gateway import admin, bodies, cors
+from penstock.gateway.authentication import Gate
 from penstock.gateway.call import CLIENT_GONE, Call, ClientGoneError, Receive, Scope, Send
-from penstock.gateway.catalog import Catalog, ModelEntry
+from penstock.gateway.catalog import Catalog, ModelEntry, Permit
 from penstock.gateway.engine_client import EngineClient, HttpEngineClient
-from penstock.gateway.errors import BadRequestError, EngineFailedError, GatewayError, UnavailableError
+from penstock.gateway.errors import (
+    BadRequestError,
+    EngineFailedError,
+    GatewayError,
+    NotFoundError,
+    UnavailableError,
+)
 from penstock.gateway.headers import Header, first
 from penstock.gateway.leases import LeaseSource
 from penstock.gateway.metrics import CONTENT_TYPE, Metrics
 from penstock.gateway.pool import LeasePool, PoolSettings
 from penstock.gateway.relay import Relay
 from penstock.gateway.routes import (
+    OPEN_TO_ALL,
     Action,
     Route,
     check_method,
@@ -51,6 +60,7 @@ class GatewayApp:
         source_of: makes the source of a model's leases; called once for each model that comes.
         client: connections to engines.
         connections: how many clients are connected, for metrics.
+        accounts: who may use what; None where everybody may use everything. Started and closed by whoever made them.
         account_of: what is known of why a model has no replica, in whole sentences; empty where nothing is.
     """
 
@@ -60,6 +70,7 @@ class GatewayApp:
         catalog: Catalog,
         source_of: Callable[[str], LeaseSource],
         *,
+        accounts: OpenAccounts | None = None,
         client: EngineClient | None = None,
         connections: Callable[[], int] = lambda: 0,
         account_of: Callable[[str], str] = lambda _: "",
@@ -71,6 +82,8 @@ class GatewayApp:
         self._settings = settings
         self._source_of = source_of
         self._account_of = account_of
+        self._accounts = accounts
+        self._gate = Gate(accounts) if accounts is not None else None
         self._client = client or HttpEngineClient(settings.connect_timeout)
         self._relay = Relay(self._client, settings, self.metrics)
         self._catalog = Catalog()
@@ -186,6 +199,9 @@ class GatewayApp:
             lines = cors.preflight_headers(self._settings.cors, call.headers, allow)
             await call.respond(204, lines)
             return
+        if call.path.startswith(admin.PREFIX):
+            await self._administer(call)
+            return
         if route is None:
             raise unknown_path(call.path)
         call.endpoint = route.endpoint
@@ -193,6 +209,8 @@ class GatewayApp:
             await call.respond(204, [(b"allow", route.allow.encode())])
             return
         check_method(route, call.method)
+        if self._gate is not None and route.action not in OPEN_TO_ALL:
+            call.account = await self._gate.admit(call.headers, call.query, "user")
         await self._actions[route.action](call, route)
 
     async def _relay_call(self, call: Call, route: Route) -> None:
@@ -201,7 +219,7 @@ class GatewayApp:
         )
         body = await call.read_body(self._settings.max_body_bytes)
         asked = bodies.asked(body, content_type, route.body, self._settings.max_json_depth)
-        model = self._catalog.resolve(asked.model)
+        model = self._catalog.resolve(asked.model, _permit(call))
         call.model = model.name
         path = engine_path(route, model.state.endpoints, call.path.rstrip("/"))
         if path is None:
@@ -214,11 +232,25 @@ class GatewayApp:
         finally:
             watcher.cancel()
 
+    async def _administer(self, call: Call) -> None:
+        call.endpoint = admin.PREFIX
+        if self._accounts is None or self._gate is None:
+            raise NotFoundError(
+                "There are no keys here: this address is open to everybody who reaches it. The document's `accounts`"
+                " changes that.",
+                code="accounts_off",
+            )
+        if call.method == "OPTIONS":
+            await call.respond(204, [(b"allow", admin.ALLOW)])
+            return
+        call.account = await self._gate.admit(call.headers, call.query, "admin")
+        await admin.administer(call, self._accounts.service, call.account)
+
     async def _models(self, call: Call, _: Route) -> None:
-        await call.respond(200, _JSON, orjson.dumps(self._catalog.listing()))
+        await call.respond(200, _JSON, orjson.dumps(self._catalog.listing(_permit(call))))
 
     async def _model(self, call: Call, _: Route) -> None:
-        await call.respond(200, _JSON, orjson.dumps(self._catalog.card(model_id(call.raw_path))))
+        await call.respond(200, _JSON, orjson.dumps(self._catalog.card(model_id(call.raw_path), _permit(call))))
 
     async def _health(self, call: Call, _: Route) -> None:
         await call.respond(200, _JSON, b'{"status":"ok"}')
@@ -232,6 +264,13 @@ class GatewayApp:
             raise UnavailableError(
                 "The models of this gateway's cluster still start; until then other gateways take requests.",
                 code="standby",
+                retry_after=1.0,
+            )
+        if self._gate is not None and self._gate.missing:
+            raise UnavailableError(
+                f"{self._gate.missing} Until then no request can be checked here.",
+                code="store_unavailable",
+                layer="accounts",
                 retry_after=1.0,
             )
         await call.respond(200, _JSON, b'{"status":"ready"}')
@@ -268,6 +307,7 @@ class GatewayApp:
                         "method": call.method,
                         "endpoint": call.endpoint,
                         "model": call.model,
+                        "key": call.account.id if call.account is not None else None,
                         "status": status,
                         "code": call.error_code,
                         "ms": round((now - call.began) * 1000, 1),
@@ -278,6 +318,10 @@ class GatewayApp:
                     }
                 },
             )
+
+
+def _permit(call: Call) -> Permit | None:
+    return call.account.may_use if call.account is not None else None
 
 
 async def _watch(call: Call, task: asyncio.Task[object]) -> None:

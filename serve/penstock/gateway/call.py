@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from penstock.accounts.account import Account
 from penstock.gateway.answers import body_event, comment, error_body, error_event, error_headers
 from penstock.gateway.errors import BadRequestError, GatewayError, TooLargeError
 from penstock.gateway.headers import HELD, REQUEST_ID, Header, first, request_id
@@ -50,6 +51,8 @@ class Call:
         self.headers: list[Header] = list(scope["headers"])
         self.request_id = request_id(self.headers)
         self.dialect = dialect_of(self.path)
+        self.account: Account | None = None
+        """Whose request it is; None where nobody is asked, or not yet."""
         self.model = NO_MODEL
         self.endpoint = UNKNOWN_ENDPOINT
         self.attempts = 0

@@ -5,14 +5,17 @@ Immutable, derived by a pure function from the document and the replicas' report
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from penstock.board import Phase, ReplicaReport
 from penstock.config.suggest import nearest
-from penstock.gateway.errors import NotFoundError
+from penstock.gateway.errors import ForbiddenError, NotFoundError
 from penstock.gateway.starts import last_starts
+
+Permit = Callable[[str, str], bool]
+"""Whether somebody may use a model: the name that is asked for, the model's own name."""
 
 NAMES_SHOWN = 20
 """Names that an error lists at most."""
@@ -82,24 +85,40 @@ class Catalog:
         self.models: Mapping[str, ModelEntry] = {model.name: model for model in models}
         self._by_name = {name: model for model in self.models.values() for name in (model.name, *model.aliases)}
 
-    def resolve(self, name: str) -> ModelEntry:
-        """The model of a name or alias. Raises NotFoundError with the nearest name and the list."""
+    def resolve(self, name: str, permit: Permit | None = None) -> ModelEntry:
+        """The model of a name or alias.
+
+        Args:
+            permit: what may be used and is told of; None: everything.
+
+        Raises:
+            NotFoundError: there is none; with the nearest name and the list.
+            ForbiddenError: there is one, but it may not be used.
+        """
         if (model := self._by_name.get(name)) is not None:
+            if permit is not None and not permit(name, model.name):
+                raise ForbiddenError(
+                    f"This key may not use the model {name!r}; GET /v1/models lists those that it may use.",
+                    code="model_not_allowed",
+                    param="model",
+                    layer="accounts",
+                )
             return model
         shown = name if len(name) <= 128 else f"{name[:128]}…"
         if not self._by_name:
             text = f"The model {shown!r} does not exist: this gateway serves no models yet."
+        elif not (known := sorted(self._permitted(permit))):
+            text = f"The model {shown!r} does not exist, and of those that there are this key may use none."
         else:
-            hint = nearest(name[:128], self._by_name)
-            known = sorted(self._by_name)
+            hint = nearest(name[:128], known)
             listed = ", ".join(known[:NAMES_SHOWN]) + (", …" if len(known) > NAMES_SHOWN else "")
             guess = f" Did you mean {hint!r}?" if hint else ""
             text = f"The model {shown!r} does not exist.{guess} Models here: {listed}."
         raise NotFoundError(text, code="model_not_found", param="model")
 
-    def card(self, name: str) -> dict[str, Any]:
-        """One model in OpenAI's form, with what we know besides. Raises NotFoundError."""
-        model = self.resolve(name)
+    def card(self, name: str, permit: Permit | None = None) -> dict[str, Any]:
+        """One model in OpenAI's form, with what we know besides. Raises as `resolve`."""
+        model = self.resolve(name, permit)
         return {
             "id": name,
             "object": "model",
@@ -112,9 +131,12 @@ class Catalog:
             "replicas_ready": model.state.replicas_ready,
         }
 
-    def listing(self) -> dict[str, Any]:
+    def listing(self, permit: Permit | None = None) -> dict[str, Any]:
         """All names in OpenAI's form, aliases after the name that they stand for."""
-        return {"object": "list", "data": [self.card(name) for name in self._by_name]}
+        return {"object": "list", "data": [self.card(name) for name in self._permitted(permit)]}
+
+    def _permitted(self, permit: Permit | None) -> list[str]:
+        return [name for name, model in self._by_name.items() if permit is None or permit(name, model.name)]
 
 
 def derive_state(reports: Iterable[ReplicaReport]) -> ModelState:

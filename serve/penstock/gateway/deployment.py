@@ -14,8 +14,10 @@ from typing import Any
 from ray import serve
 
 from penstock import environment, logs
+from penstock.accounts.opening import OpenAccounts
 from penstock.board import Phase, ReplicaReport
 from penstock.board.kv import KvBoard, KvDecisions
+from penstock.config.addresses import is_loopback
 from penstock.gateway import ray_shortages, ray_succession
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, derive_catalog
@@ -54,10 +56,15 @@ class GatewayDeployment:
         self._freshness = Freshness(STALE, longest_gap=LONGEST_GAP)
         self._start_metrics = StartMetrics(lambda: self._routes.models)
         self._shortages = Shortages()
+        wanted = spec.accounts
+        self._accounts = OpenAccounts(wanted) if wanted.anonymous is not None else None
+        if self._accounts is None and not is_loopback(spec.gateway.host):
+            logger.warning("no keys are asked for: everybody who reaches this address may use every model")
         self._app = GatewayApp(
             spec.gateway,
             Catalog(),
             self._source_of,
+            accounts=self._accounts,
             connections=lambda: self._listener.connections,
             account_of=lambda model: self._shortages.account(model, time.time()),
         )
@@ -68,10 +75,14 @@ class GatewayDeployment:
         self._app.standby = True
         self._listener = Listener(self._app, spec.gateway, shared=True)
         self._watches: list[asyncio.Task[None]] = []
+        if self._accounts is not None:
+            await self._accounts.start()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Serve calls this once before the replica is ready, and whenever the models change."""
         self._routes = GatewayRoutes.model_validate(user_config)
+        if self._accounts is not None:
+            self._accounts.replace_keys(self._routes.keys)
         self._publish(await asyncio.to_thread(self._board.reports))
         if not self._watches:
             # Not before it knows its models: others may listen on the port already, and who comes is given to any.
@@ -97,6 +108,8 @@ class GatewayDeployment:
         for watch in self._watches:
             watch.cancel()
         await self._app.close()
+        if self._accounts is not None:
+            await self._accounts.close()
 
     def _source_of(self, model: str) -> RayLeaseSource:
         return RayLeaseSource(self._routes.models[model].application, ENGINE_DEPLOYMENT)

@@ -3,17 +3,19 @@
 GatewayError
 ├── FixRequestError               change the request; sending it again unchanged fails again
 │   ├── BadRequestError       400 the body or a parameter
-│   ├── ForbiddenError        403 the origin of the page
+│   ├── UnauthorizedError     401 the key
+│   ├── ForbiddenError        403 the origin of the page, or what the key may not do
 │   ├── NotFoundError         404 the path or the model's name
 │   ├── MethodNotAllowedError 405 the method
 │   ├── RequestTooSlowError   408 the client stopped sending
+│   ├── ConflictError         409 what is to be changed is not as the request takes it to be
 │   ├── TooLargeError         413 the body
 │   ├── UnsupportedMediaError 415 the content type or encoding
 │   └── HeadTooLargeError     431 the header lines
 │       └── PathTooLongError  414 the path
 ├── TryLaterError                 send it again unchanged after a while
 │   ├── BusyError             429 too many requests wait already
-│   └── UnavailableError      503 no replica, or the gateway is going away
+│   └── UnavailableError      503 no replica, no store of keys, or the gateway is going away
 └── EngineFaultError              the engine is at fault; sending it again may help
     ├── EngineRefusedError    …   as the engine's: it says no in a form that clients do not read
     ├── EngineFailedError     502 it broke, refused or said something wrong
@@ -27,7 +29,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-Layer = Literal["gateway", "pool", "engine"]
+Layer = Literal["gateway", "accounts", "pool", "engine"]
 
 
 class GatewayError(Exception):
@@ -75,8 +77,18 @@ class BadRequestError(FixRequestError):
     default_code = "invalid_request"
 
 
+class UnauthorizedError(FixRequestError):
+    """The key is missing, or is none that may be used."""
+
+    status = 401
+    default_code = "invalid_api_key"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, layer="accounts")
+
+
 class ForbiddenError(FixRequestError):
-    """The page's origin may not call."""
+    """The page's origin may not call, or the key may not do this."""
 
     status = 403
     kind = "permission_error"
@@ -106,6 +118,12 @@ class RequestTooSlowError(FixRequestError):
 
     status = 408
     default_code = "request_timeout"
+
+
+class ConflictError(FixRequestError):
+    """What is to be changed is not as the request takes it to be."""
+
+    status = 409
 
 
 class TooLargeError(FixRequestError):
@@ -141,7 +159,7 @@ class TryLaterError(GatewayError):
 
 
 class BusyError(TryLaterError):
-    """Too many requests wait already."""
+    """Too many requests wait already, or too many keys are tried."""
 
     status = 429
     kind = "rate_limit_error"

@@ -24,6 +24,9 @@ class Action(Enum):
     VERSION = "version"
 
 
+OPEN_TO_ALL: Final = frozenset([Action.HEALTH, Action.READY, Action.METRICS, Action.VERSION])
+"""What needs no key. Probes and Prometheus have none; a network policy says who else reaches the port."""
+
 Body = Literal["json", "multipart"]
 Dialect = Literal["openai", "anthropic"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from penstock.config import Gateway
+from penstock.config.accounts import Accounts, ListedKey
 from penstock.config.base import Section
 from penstock.config.logging import Logging
 
@@ -19,6 +20,9 @@ class GatewaySpec(Section):
     """Arguments of the gateway's application."""
 
     gateway: Gateway = Field(default_factory=Gateway)
+    accounts: Accounts = Field(default_factory=Accounts)
+    """As `assembly` resolved them: `anonymous` is None where nobody is asked for a key. Without `keys`, which are taken
+    over in place."""
     logging: Logging = Field(default_factory=Logging)
 
 
@@ -31,9 +35,11 @@ class RoutedModel(Section):
 
 
 class GatewayRoutes(Section):
-    """The models behind the address, by served name, and the address."""
+    """The models behind the address, by served name, the address, and the keys of the document."""
 
     service: str | None = None
     """Where clients reach the ready gateways of all Ray clusters of a release: `http://penstock:8000`. None where there
     is no second cluster beside the first."""
     models: dict[str, RoutedModel] = Field(default_factory=dict)
+    keys: dict[str, ListedKey] = Field(default_factory=dict)
+    """The document's `accounts.keys`."""

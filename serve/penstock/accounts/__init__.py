@@ -1,0 +1,1 @@
+"""Keys: who may use the address, and which models. Alone knows the database."""

@@ -1,0 +1,82 @@
+"""The tables of the store. `migrations` makes them; a test holds the two equal. Used by `store`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC. SQLite keeps no offset, so it is put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+keys = Table(
+    "penstock_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("owner", String(63), nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("expires", Moment),
+    Column("disabled", Boolean, nullable=False),
+)
+
+hashes = Table(
+    "penstock_key_hashes",
+    metadata,
+    # SHA-256 of the key. A rotated key has several, the old ones with an end.
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("key_id", String(32), ForeignKey("penstock_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("retires", Moment),
+    Index("ix_penstock_key_hashes_key_id", "key_id"),
+)
+
+audit = Table(
+    "penstock_audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(32), nullable=False),
+    # No foreign key: what is written stays when the key goes.
+    Column("key_id", String(32), nullable=False),
+    Column("details", JSON, nullable=False),
+    Index("ix_penstock_audit_key_id", "key_id"),
+)

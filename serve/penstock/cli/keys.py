@@ -1,0 +1,286 @@
+"""`penstock keys`: who may use the address. Works on the store itself; `/admin/keys` does the same over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from rich.console import Console
+
+from penstock.accounts.address import Address, address_of, sqlite
+from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, Rotation
+from penstock.accounts.service import KeyService, listed_entry
+from penstock.accounts.store import Store
+from penstock.cli import keys_tables
+from penstock.config.accounts import USER, Database, Moment, parse_moment
+from penstock.config.units import parse_duration
+from penstock.errors import DocumentError
+
+Answer = TypeVar("Answer")
+Made = TypeVar("Made", bound=BaseModel)
+
+keys = typer.Typer(
+    help="""Make, show and revoke the keys that clients send. They are kept in the store of keys as hashes.
+
+    The store is this machine's, unless --database-env or --sqlite names another.
+
+    Example: penstock keys create alice --owner research --model 'qwen*'
+
+    Example: penstock keys rotate alice --overlap 7d
+    """,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Which = Annotated[str, typer.Argument(help="The key's id or its name.", metavar="KEY")]
+DatabaseEnv = Annotated[
+    str | None,
+    typer.Option("--database-env", help="The variable that holds the address of a PostgreSQL.", metavar="NAME"),
+]
+SqliteFile = Annotated[
+    Path | None, typer.Option("--sqlite", help="A SQLite file, instead of this machine's.", metavar="FILE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="How people call the key; unique.")],
+    *,
+    owner: Annotated[str, typer.Option(help="The team that it belongs to.")] = "default",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", help="A model that it may use, * and ? allowed; several times. Default: all.", metavar="PATTERN"
+        ),
+    ] = None,
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="user or admin; several times. Default: user.", metavar="ROLE")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends: 90d, or 2027-01-31T12:00:00Z. Default: never.", metavar="TIME")
+    ] = None,
+    print_entry: Annotated[
+        bool,
+        typer.Option("--print-entry", help="Keep it nowhere; print what to list under accounts.keys or in a file."),
+    ] = False,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+) -> None:
+    """Make a key and print it, this once.
+
+    Example: penstock keys create ci --owner platform --model default --expires 90d
+    """
+    new = _checked(
+        NewKey,
+        name=name,
+        owner=owner,
+        models=models or ["*"],
+        roles=roles or [USER],
+        expires=None if expires is None else _moment(expires),
+    )
+    if print_entry:
+        key, entry = listed_entry(new)
+        written = {new.name: entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        _show_secret(key, yaml.safe_dump(written, sort_keys=False, allow_unicode=True, width=120))
+        return
+    made = _run(lambda service, actor: service.create(new, actor=actor), database_env, sqlite_file)
+    _show_made(made, as_json=as_json)
+
+
+@keys.command("list")
+def list_(*, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None) -> None:
+    """Show all keys of the store.
+
+    Example: penstock keys list
+    """
+    found = _run(lambda service, _: service.all_keys(), database_env, sqlite_file)
+    if as_json:
+        typer.echo(TypeAdapter(list[KeyRecord]).dump_json(found, indent=2).decode())
+    elif found:
+        Console(highlight=False).print(keys_tables.of_keys(found))
+    else:
+        typer.echo("There are no keys. Make one with: penstock keys create NAME")
+
+
+@keys.command()
+def show(
+    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+) -> None:
+    """Show one key and what was changed about it.
+
+    Example: penstock keys show alice
+    """
+
+    async def look(service: KeyService, _: str) -> tuple[KeyRecord, list[AuditEntry]]:
+        record = await service.get(key)
+        return record, await service.changes(record.id)
+
+    record, changes = _run(look, database_env, sqlite_file)
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(keys_tables.of_key(record))
+    console.print()
+    console.print(keys_tables.of_changes(changes))
+
+
+@keys.command()
+def rotate(
+    key: Which,
+    *,
+    overlap: Annotated[str, typer.Option(help="The old key goes on for so long: 1h, 7d; 0 ends it.")] = "1d",
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+) -> None:
+    """Make another secret for a key and print it, this once. The old one goes on for a while.
+
+    Example: penstock keys rotate alice --overlap 7d
+    """
+    how = _checked(Rotation, overlap=overlap)
+    made = _run(lambda service, actor: service.rotate(key, how, actor=actor), database_env, sqlite_file)
+    _show_made(made, as_json=as_json)
+
+
+@keys.command()
+def disable(
+    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+) -> None:
+    """Refuse a key until it is enabled again. Every gateway does within 5 seconds.
+
+    Example: penstock keys disable alice
+    """
+    changed = _run(lambda service, actor: service.disable(key, actor=actor), database_env, sqlite_file)
+    _show_changed("disabled", changed, as_json=as_json)
+
+
+@keys.command()
+def enable(
+    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+) -> None:
+    """Take a disabled key again.
+
+    Example: penstock keys enable alice
+    """
+    changed = _run(lambda service, actor: service.enable(key, actor=actor), database_env, sqlite_file)
+    _show_changed("enabled", changed, as_json=as_json)
+
+
+@keys.command()
+def delete(
+    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+) -> None:
+    """Forget a key. Every gateway refuses it within 5 seconds; the log of changes keeps what was noted.
+
+    Example: penstock keys delete alice
+    """
+    changed = _run(lambda service, actor: service.delete(key, actor=actor), database_env, sqlite_file)
+    _show_changed("deleted", changed, as_json=as_json)
+
+
+@keys.command()
+def log(
+    *,
+    limit: Annotated[int, typer.Option(help="So many of the last changes.", min=1, max=1000)] = 50,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+) -> None:
+    """Show who changed which key, and when, the latest first.
+
+    Example: penstock keys log --limit 20
+    """
+    changes = _run(lambda service, _: service.changes(limit=limit), database_env, sqlite_file)
+    if as_json:
+        typer.echo(TypeAdapter(list[AuditEntry]).dump_json(changes, indent=2).decode())
+    else:
+        Console(highlight=False).print(keys_tables.of_changes(changes))
+
+
+def _run(
+    work: Callable[[KeyService, str], Awaitable[Answer]], database_env: str | None, sqlite_file: Path | None
+) -> Answer:
+    """Do something with the store, in the name of the user of this machine."""
+
+    async def opened() -> Answer:
+        store = Store(_address(database_env, sqlite_file))
+        try:
+            await store.open()
+            return await work(KeyService(store), _actor())
+        finally:
+            await store.close()
+
+    return asyncio.run(opened())
+
+
+def _address(database_env: str | None, sqlite_file: Path | None) -> Address:
+    if database_env is not None and sqlite_file is not None:
+        raise DocumentError("--database-env and --sqlite name two stores.", remedy="Leave one out.")
+    if sqlite_file is not None:
+        return sqlite(sqlite_file.expanduser().absolute())
+    return address_of(_checked(Database, env=database_env))
+
+
+def _actor() -> str:
+    user = os.getuid()
+    try:
+        name = pwd.getpwuid(user).pw_name
+    except KeyError:
+        name = str(user)
+    return f"cli:{name}@{socket.gethostname()}"
+
+
+def _moment(text: str) -> Moment:
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        try:
+            return parse_moment(text)
+        except ValueError as error:
+            raise DocumentError(f"--expires: {error}, or a duration such as 90d") from None
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def _checked(model: type[Made], **values: object) -> Made:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise DocumentError(f"{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _show_made(made: MadeKey, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(made.model_dump_json(indent=2))
+        return
+    _show_secret(made.key.get_secret_value(), "")
+    Console(stderr=True, highlight=False).print(keys_tables.of_key(made))
+
+
+def _show_secret(key: str, entry: str) -> None:
+    """The key alone goes to stdout, so that it can go into a file or a pipe."""
+    typer.echo("This key is shown only now:", err=True)
+    typer.echo(key)
+    if entry:
+        typer.echo(f"List it under accounts.keys, or in the file that accounts.keysFile names:\n{entry}", err=True)
+
+
+def _show_changed(what: str, record: KeyRecord, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(record.model_dump_json(indent=2))
+    else:
+        typer.echo(f"{what}: {record.name} ({record.id})")

@@ -1,0 +1,132 @@
+"""What can be done over `/admin/...`: the one table of what is answered and of what `/admin/openapi.json` says. Used by
+`admin` and `admin_openapi`; what it does is `accounts.service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, Rotation
+from penstock.accounts.service import MOST_CHANGES, KeyService
+from penstock.gateway.errors import BadRequestError
+
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+class KeyList(BaseModel):
+    """All keys."""
+
+    keys: list[KeyRecord]
+
+
+class AuditLog(BaseModel):
+    """Changes, the latest first."""
+
+    changes: list[AuditEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an operation is given."""
+
+    key_id: str
+    """Of the path; empty where the path has none."""
+    body: bytes
+    query: Mapping[str, list[str]]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    """Below /admin/, with `{id}` for a key's id."""
+    summary: str
+    run: Callable[[KeyService, Request], Awaitable[BaseModel]]
+    answer: type[BaseModel]
+    body: type[BaseModel] | None = None
+    status: int = 200
+    query: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Schemas of its parameters, by name."""
+
+
+async def _list(service: KeyService, _: Request) -> KeyList:
+    return KeyList(keys=await service.all_keys())
+
+
+async def _create(service: KeyService, request: Request) -> MadeKey:
+    return await service.create(_parsed(NewKey, request.body), actor=request.actor)
+
+
+async def _get(service: KeyService, request: Request) -> KeyRecord:
+    return await service.get(request.key_id)
+
+
+async def _rotate(service: KeyService, request: Request) -> MadeKey:
+    return await service.rotate(request.key_id, _parsed(Rotation, request.body or b"{}"), actor=request.actor)
+
+
+async def _disable(service: KeyService, request: Request) -> KeyRecord:
+    return await service.disable(request.key_id, actor=request.actor)
+
+
+async def _enable(service: KeyService, request: Request) -> KeyRecord:
+    return await service.enable(request.key_id, actor=request.actor)
+
+
+async def _delete(service: KeyService, request: Request) -> KeyRecord:
+    return await service.delete(request.key_id, actor=request.actor)
+
+
+async def _audit(service: KeyService, request: Request) -> AuditLog:
+    limit = request.query.get("limit", ["100"])[0]
+    if not limit.isdecimal() or len(limit) > 6 or not 1 <= int(limit) <= MOST_CHANGES:
+        raise BadRequestError(f"limit is a number from 1 to {MOST_CHANGES}.", param="limit")
+    return AuditLog(changes=await service.changes(request.query.get("id", [None])[0], int(limit)))
+
+
+def _parsed(model: type[Asked], body: bytes) -> Asked:
+    try:
+        document: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadRequestError("The body is no JSON.", code="invalid_json") from None
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        param = ".".join(str(step) for step in first["loc"]) or None
+        said = first["msg"].removeprefix("Value error, ")
+        raise BadRequestError(f"{param or 'The body'}: {said}.", param=param) from None
+
+
+OPERATIONS: Final = (
+    Operation("GET", "keys", "All keys, without the keys themselves.", _list, KeyList),
+    Operation("POST", "keys", "Make a key. The answer is the only one that shows it.", _create, MadeKey, NewKey, 201),
+    Operation("GET", "keys/{id}", "One key.", _get, KeyRecord),
+    Operation("DELETE", "keys/{id}", "Forget a key. It is refused from now on.", _delete, KeyRecord),
+    Operation(
+        "POST",
+        "keys/{id}/rotate",
+        "Make another secret for a key; the old one goes on for the overlap. The answer is the only one that shows it.",
+        _rotate,
+        MadeKey,
+        Rotation,
+    ),
+    Operation("POST", "keys/{id}/disable", "Refuse a key from now on.", _disable, KeyRecord),
+    Operation("POST", "keys/{id}/enable", "Take a disabled key again.", _enable, KeyRecord),
+    Operation(
+        "GET",
+        "audit",
+        "The last changes, the latest first.",
+        _audit,
+        AuditLog,
+        query={"id": {"type": "string"}, "limit": {"type": "integer", "minimum": 1, "maximum": MOST_CHANGES}},
+    ),
+)
