@@ -14,7 +14,7 @@ from penstock.accounts.address import Address
 from penstock.accounts.listed import read_file
 from penstock.cli.main import main
 
-COMMANDS = ["create", "list", "show", "rotate", "disable", "enable", "delete", "log"]
+COMMANDS = ["create", "list", "show", "rotate", "limit", "disable", "enable", "delete", "log"]
 
 
 class Shell:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from penstock.config.accounts import Role
+from penstock.config.limits import KeyLimits
 
 EVERYTHING = "*"
 
@@ -28,6 +29,8 @@ class Account:
     disabled: bool = False
     until: float | None = None
     """When it ends, in seconds since the epoch."""
+    limits: KeyLimits | None = None
+    """Its own; None where it has those of every key."""
 
     def refusal_at(self, now: float) -> str | None:
         """Why it may not be used at a time: `disabled` or `expired`; None where it may."""

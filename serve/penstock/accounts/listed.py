@@ -41,6 +41,7 @@ def accounts_of(keys: Mapping[str, ListedKey], place: str) -> dict[bytes, Accoun
             roles=frozenset(key.roles),
             disabled=key.disabled,
             until=None if key.expires is None else key.expires.timestamp(),
+            limits=key.limits,
         )
         for name, key in keys.items()
         for text in key.hashes

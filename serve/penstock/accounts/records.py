@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
-from penstock.config.accounts import MOST_PATTERNS, USER, KeyName, ModelPattern, Moment, Owner, Role
+from penstock.config.accounts import MOST_PATTERNS, USER, KeyName, ModelPattern, Moment, Role
+from penstock.config.limits import KeyLimits
+from penstock.config.owners import Owner
 from penstock.config.units import Duration
 
 Source = Literal["store", "document", "file"]
 State = Literal["active", "disabled", "expired"]
-Change = Literal["create", "rotate", "disable", "enable", "delete"]
+Change = Literal["create", "rotate", "disable", "enable", "delete", "limit"]
 
 OVERLAP = 86400.0
 LONGEST_OVERLAP = 90 * 86400.0
@@ -43,12 +45,22 @@ class NewKey(_Record):
     expires: Moment | None = None
     """When it ends; null: never."""
 
+    limits: KeyLimits | None = None
+    """How much it may take; null: as the document says of every key."""
+
 
 class Rotation(_Record):
     """How a key is rotated."""
 
     overlap: Duration = Field(default=OVERLAP, le=LONGEST_OVERLAP)
     """The old key goes on for so long. 0 ends it at once."""
+
+
+class NewLimits(_Record):
+    """Other limits for a key."""
+
+    limits: KeyLimits | None
+    """All of them; those that are not named end. null: as the document says of every key."""
 
 
 class KeyRecord(_Record):
@@ -68,6 +80,9 @@ class KeyRecord(_Record):
 
     created: Moment | None = None
     """Null for keys of the document or a file."""
+
+    limits: KeyLimits | None = None
+    """How much it may take; null: as the document says of every key."""
 
     retiring: list[Moment] = Field(default_factory=list)
     """When its older keys end, after a rotation."""

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from penstock.accounts import secret
 from penstock.accounts.account import Account
 from penstock.accounts.errors import NoSuchKeyError, NotStoredError
-from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, Rotation, Source
+from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation, Source
 from penstock.config.accounts import ListedKey
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class KeyService:
         store = self._store_of(id_or_name)
         return await store.set_disabled(id_or_name, disabled=False, actor=actor, now=self._wall())
 
+    async def limit(self, id_or_name: str, new: NewLimits, *, actor: str) -> KeyRecord:
+        """Other limits for a key. Raises as `rotate`."""
+        return await self._store_of(id_or_name).set_limits(id_or_name, new.limits, actor=actor, now=self._wall())
+
     async def delete(self, id_or_name: str, *, actor: str) -> KeyRecord:
         """Forget a key. Raises as `rotate`."""
         return await self._store_of(id_or_name).delete(id_or_name, actor=actor, now=self._wall())
@@ -123,6 +127,7 @@ def listed_entry(new: NewKey) -> tuple[str, ListedKey]:
         models=new.models,
         roles=new.roles,
         expires=new.expires,
+        limits=new.limits,
     )
     return key, entry
 
@@ -147,4 +152,5 @@ def _listed_record(account: Account, now: datetime) -> KeyRecord:
         state="disabled" if refusal == "disabled" else "expired" if refusal else "active",
         expires=None if account.until is None else datetime.fromtimestamp(account.until, UTC),
         source=source,
+        limits=account.limits,
     )

@@ -24,6 +24,7 @@ from penstock.accounts.errors import NameTakenError, NoSuchKeyError, StoreError
 from penstock.accounts.migrating import migrate
 from penstock.accounts.records import AuditEntry, Change, KeyRecord, NewKey
 from penstock.accounts.tables import audit, hashes, keys
+from penstock.config.limits import KeyLimits
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Store:
             roles=frozenset(row.roles),
             disabled=row.disabled,
             until=earliest(ends),
+            limits=_limits(row.limits),
         )
 
     async def _first(self, query: Select[Any]) -> Row[Any] | None:
@@ -114,11 +116,14 @@ class Store:
     async def add(self, new: NewKey, key_id: str, digest: bytes, *, actor: str, now: datetime) -> KeyRecord:
         """A new key. Raises NameTakenError, StoreError."""
         values = {**new.model_dump(include={"name", "owner", "models", "roles", "expires"}), "id": key_id}
+        values["limits"] = _written(new.limits)
         try:
             async with self._reaching(), self._writing() as connection:
                 await connection.execute(insert(keys).values(**values, created=now, disabled=False))
                 await connection.execute(insert(hashes).values(digest=digest, key_id=key_id, created=now))
-                details = new.model_dump(mode="json", exclude_none=True)
+                details = new.model_dump(mode="json", exclude_none=True, exclude={"limits"})
+                if new.limits is not None:
+                    details["limits"] = _written(new.limits)
                 await _note(connection, "create", key_id, details, actor=actor, now=now)
                 return await _get(connection, key_id, now)
         except IntegrityError:
@@ -147,6 +152,15 @@ class Store:
             await connection.execute(update(keys).where(keys.c.id == key.id).values(disabled=disabled))
             action: Change = "disable" if disabled else "enable"
             await _note(connection, action, key.id, {"name": key.name}, actor=actor, now=now)
+            return await _get(connection, key.id, now)
+
+    async def set_limits(self, id_or_name: str, limits: KeyLimits | None, *, actor: str, now: datetime) -> KeyRecord:
+        """Other limits for a key. Raises NoSuchKeyError, StoreError."""
+        async with self._reaching(), self._writing() as connection:
+            key = await _get(connection, id_or_name, now, lock=True)
+            await connection.execute(update(keys).where(keys.c.id == key.id).values(limits=_written(limits)))
+            details = {"name": key.name, "limits": _written(limits)}
+            await _note(connection, "limit", key.id, details, actor=actor, now=now)
             return await _get(connection, key.id, now)
 
     async def delete(self, id_or_name: str, *, actor: str, now: datetime) -> KeyRecord:
@@ -253,6 +267,14 @@ async def _note(
     )
 
 
+def _written(limits: KeyLimits | None) -> dict[str, Any] | None:
+    return None if limits is None else limits.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _limits(written: dict[str, Any] | None) -> KeyLimits | None:
+    return None if written is None else KeyLimits.model_validate(written)
+
+
 def _record(row: Row[Any], retiring: list[datetime], now: datetime) -> KeyRecord:
     expired = row.expires is not None and row.expires <= now
     return KeyRecord(
@@ -264,5 +286,6 @@ def _record(row: Row[Any], retiring: list[datetime], now: datetime) -> KeyRecord
         state="disabled" if row.disabled else "expired" if expired else "active",
         expires=row.expires,
         created=row.created,
+        limits=_limits(row.limits),
         retiring=[moment.astimezone(UTC) for moment in retiring],
     )

@@ -55,6 +55,8 @@ keys = Table(
     Column("created", Moment, nullable=False),
     Column("expires", Moment),
     Column("disabled", Boolean, nullable=False),
+    # As documents have them; null where the key has those of every key.
+    Column("limits", JSON(none_as_null=True)),
 )
 
 hashes = Table(

@@ -17,16 +17,21 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rich.console import Console
 
 from penstock.accounts.address import Address, address_of, sqlite
-from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, Rotation
+from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation
 from penstock.accounts.service import KeyService, listed_entry
 from penstock.accounts.store import Store
 from penstock.cli import keys_tables
 from penstock.config.accounts import USER, Database, Moment, parse_moment
+from penstock.config.keys import keys_of
+from penstock.config.limits import KeyLimits
+from penstock.config.suggest import nearest
 from penstock.config.units import parse_duration
 from penstock.errors import DocumentError
 
 Answer = TypeVar("Answer")
 Made = TypeVar("Made", bound=BaseModel)
+
+KEY_LIMITS = keys_of(KeyLimits)
 
 keys = typer.Typer(
     help="""Make, show and revoke the keys that clients send. They are kept in the store of keys as hashes.
@@ -71,6 +76,15 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 90d, or 2027-01-31T12:00:00Z. Default: never.", metavar="TIME")
     ] = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            help="How much it may take, as documents name it: requestsPerMinute=60, tokensPerDay=1000000,"
+            " requestsAtOnce=8, moneyPerMonth=50; several times.",
+            metavar="NAME=NUMBER",
+        ),
+    ] = None,
     print_entry: Annotated[
         bool,
         typer.Option("--print-entry", help="Keep it nowhere; print what to list under accounts.keys or in a file."),
@@ -90,6 +104,7 @@ def create(
         models=models or ["*"],
         roles=roles or [USER],
         expires=None if expires is None else _moment(expires),
+        limits=_limits(limits or []),
     )
     if print_entry:
         key, entry = listed_entry(new)
@@ -154,6 +169,27 @@ def rotate(
     how = _checked(Rotation, overlap=overlap)
     made = _run(lambda service, actor: service.rotate(key, how, actor=actor), database_env, sqlite_file)
     _show_made(made, as_json=as_json)
+
+
+@keys.command()
+def limit(
+    key: Which,
+    limits: Annotated[
+        list[str] | None,
+        typer.Argument(help="As create's --limit. None: as the document says of every key.", metavar="NAME=NUMBER"),
+    ] = None,
+    *,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+) -> None:
+    """Give a key these limits instead of those that it has. Every gateway obeys within 5 seconds.
+
+    Example: penstock keys limit alice requestsPerMinute=60 tokensPerMonth=50000000
+    """
+    new = NewLimits(limits=_limits(limits or []))
+    changed = _run(lambda service, actor: service.limit(key, new, actor=actor), database_env, sqlite_file)
+    _show_changed("limited", changed, as_json=as_json)
 
 
 @keys.command()
@@ -253,6 +289,25 @@ def _moment(text: str) -> Moment:
         except ValueError as error:
             raise DocumentError(f"--expires: {error}, or a duration such as 90d") from None
     return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def _limits(written: list[str]) -> KeyLimits | None:
+    """The limits of `requestsPerMinute=60`; None where there are none."""
+    if not written:
+        return None
+    values: dict[str, object] = {}
+    for text in written:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise DocumentError(f"{text[:80]!r} is no limit.", remedy="Write for example requestsPerMinute=60")
+        if name not in KEY_LIMITS:
+            guess = nearest(name, KEY_LIMITS)
+            raise DocumentError(
+                f"There is no limit {name[:80]!r}.",
+                remedy=f"{f'Did you mean {guess}? ' if guess else ''}There are {', '.join(KEY_LIMITS)}.",
+            )
+        values[name] = value
+    return _checked(KeyLimits, **values)
 
 
 def _checked(model: type[Made], **values: object) -> Made:

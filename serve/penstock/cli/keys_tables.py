@@ -10,6 +10,7 @@ from rich.text import Text
 
 from penstock.accounts.records import AuditEntry, KeyRecord
 from penstock.config.accounts import format_moment
+from penstock.config.limits import KeyLimits
 
 _STYLE = {"active": "green", "disabled": "yellow", "expired": "red"}
 
@@ -47,6 +48,7 @@ def of_key(record: KeyRecord) -> Table:
         "state": record.state,
         "created": _when(record.created),
         "expires": _when(record.expires),
+        "limits": _limits(record.limits),
         "older keys end": ", ".join(_when(moment) for moment in record.retiring),
     }
     for name, value in rows.items():
@@ -64,6 +66,15 @@ def of_changes(changes: Iterable[AuditEntry]) -> Table:
         details = " ".join(f"{name}={value}" for name, value in change.details.items())
         table.add_row(_when(change.at), Text(change.actor), change.action, Text(change.key_id), Text(details))
     return table
+
+
+def _limits(limits: KeyLimits | None) -> str:
+    if limits is None:
+        return ""
+    given = limits.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return ", ".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in given.items()
+    )
 
 
 def _when(moment: datetime | None) -> str:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from penstock.config.base import Section
+from penstock.config.limits import KeyLimits, LimitSettings
+from penstock.config.owners import Owner
 from penstock.config.units import Duration
 from penstock.config.weights import AbsolutePath, SecretFrom
 
 LONGEST_NAME = 100
 MOST_PATTERNS = 100
 
-_OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@/-]{0,62})")
 _PATTERN = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9._/:*?-]{0,127}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _MOMENT_FORM = "write a time with its offset, for example 2027-01-31T12:00:00Z"
@@ -33,16 +34,6 @@ def checked_name(name: str) -> str:
             " at the ends"
         )
     return name
-
-
-def checked_owner(owner: str) -> str:
-    """A team's name. Raises ValueError."""
-    if _OWNER.fullmatch(owner) is None:
-        raise ValueError(
-            f"{owner[:LONGEST_NAME]!r} is no owner; use 1 to 63 letters, digits and . _ @ / -, beginning with a letter"
-            " or a digit"
-        )
-    return owner
 
 
 def checked_pattern(pattern: str) -> str:
@@ -92,9 +83,6 @@ KeyName = Annotated[
     AfterValidator(checked_name),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}),
 ]
-Owner = Annotated[
-    str, AfterValidator(checked_owner), WithJsonSchema({"type": "string", "pattern": f"^{_OWNER.pattern}$"})
-]
 ModelPattern = Annotated[
     str, AfterValidator(checked_pattern), WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN.pattern}$"})
 ]
@@ -131,6 +119,9 @@ class ListedKey(Section):
 
     disabled: bool = False
     """Whether the key is refused, as if it were not listed."""
+
+    limits: KeyLimits | None = None
+    """How much the key may take. Default: as `accounts.limits.everyKey` says."""
 
 
 class Database(SecretFrom):
@@ -179,6 +170,9 @@ class Accounts(Section):
 
     outage: Duration = 600.0
     """While the store cannot be reached, stored keys that a gateway knows go on for so long. Unknown ones get 503."""
+
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    """How much keys, teams and models may take, and what tokens cost."""
 
     @property
     def asks_for_keys(self) -> bool:

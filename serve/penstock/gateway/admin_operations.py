@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, Rotation
+from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation
 from penstock.accounts.service import MOST_CHANGES, KeyService
 from penstock.gateway.errors import BadRequestError
 
@@ -81,6 +81,10 @@ async def _enable(service: KeyService, request: Request) -> KeyRecord:
     return await service.enable(request.key_id, actor=request.actor)
 
 
+async def _limit(service: KeyService, request: Request) -> KeyRecord:
+    return await service.limit(request.key_id, _parsed(NewLimits, request.body), actor=request.actor)
+
+
 async def _delete(service: KeyService, request: Request) -> KeyRecord:
     return await service.delete(request.key_id, actor=request.actor)
 
@@ -119,6 +123,7 @@ OPERATIONS: Final = (
         MadeKey,
         Rotation,
     ),
+    Operation("POST", "keys/{id}/limits", "Give a key other limits.", _limit, KeyRecord, NewLimits),
     Operation("POST", "keys/{id}/disable", "Refuse a key from now on.", _disable, KeyRecord),
     Operation("POST", "keys/{id}/enable", "Take a disabled key again.", _enable, KeyRecord),
     Operation(
