@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema
 import pytest
 from pydantic import ValidationError
 
 from penstock.assembly.serve_config import Placement, serve_config
-from penstock.chart import artifacts
 from penstock.config import Document
 from penstock.config.accounts import Accounts, Database
 from penstock.config.addresses import is_loopback
@@ -110,16 +108,6 @@ def test_a_gateway_that_is_told_of_keys_asks_for_them(accounts: dict[str, Any], 
     assert spec.accounts.asks_for_keys
     assert spec.accounts.keys == {}
     assert GatewayRoutes.model_validate(routes).keys == document(accounts).accounts.keys
-
-
-CLOSED = [{"anonymous": False}, {"keys": KEYS}, {"keysFile": "/keys.yaml"}, {"database": {"env": "X"}}]
-
-
-@pytest.mark.parametrize("accounts", CLOSED)
-def test_the_chart_refuses_keys_that_it_would_not_tell_its_gateways_of(accounts: dict[str, Any]):
-    schema = jsonschema.Draft7Validator(artifacts.schema())
-    assert not list(schema.iter_errors({"accounts": {"anonymous": True, "keys": {}, "database": None}}))
-    assert list(schema.iter_errors({"accounts": accounts}))
 
 
 def test_without_its_keys_a_gateway_still_opens_no_store_that_nobody_named():

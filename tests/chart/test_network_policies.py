@@ -137,3 +137,27 @@ def test_what_leaves_engines_and_gateways_can_be_cut_to_names_the_release_and_wh
         assert added == extra
     # The autoscaler beside the head talks to the API server.
     assert rendered.of("NetworkPolicy", "test-penstock-head")["spec"]["policyTypes"] == ["Ingress"]
+
+
+STORES: dict[str, Any] = {"secrets": {"database": {"name": "pg"}, "redis": {"name": "r"}}}
+
+
+def _outside(values: dict[str, Any], component: str) -> list[dict[str, Any]]:
+    """Egress rules that lead out of the release, but those for names."""
+    policy = render(ONE_MODEL | values).of("NetworkPolicy", f"test-penstock-{component}")
+    rules: list[dict[str, Any]] = policy["spec"]["egress"]
+    return rules[2:]
+
+
+@pytest.mark.parametrize(("secrets", "ports"), [({}, []), (STORES["secrets"], [5432, 6379])])
+def test_gateways_and_no_engines_reach_the_stores_that_are_named(secrets: dict[str, Any], ports: list[int]) -> None:
+    values = {"secrets": secrets, "networkPolicy": {"egress": {"restricted": True}}}
+    assert _outside(values, "gateway") == [{"ports": [{"port": port, "protocol": "TCP"}]} for port in ports]
+    assert _outside(values, "engine") == []
+
+
+def test_whoever_says_where_the_stores_are_opens_nothing_else() -> None:
+    rule = {"ports": [{"port": 6432}], "to": [{"podSelector": {"matchLabels": {"app": "pooler"}}}]}
+    values = STORES | {"networkPolicy": {"egress": {"restricted": True, "gateway": [rule]}}}
+    assert _outside(values, "gateway") == [rule]
+    assert _outside(values, "engine") == []

@@ -25,6 +25,7 @@ ALWAYS = {
     "NetworkPolicy/test-penstock-engine",
     "NetworkPolicy/test-penstock-head",
     "Pod/test-penstock-test",
+    "Secret/test-penstock-keys",
 }
 ON: dict[str, tuple[dict[str, Any], set[str]]] = {
     "ingress": ({"ingress": {"enabled": True}}, {"Ingress/test-penstock"}),
@@ -56,7 +57,7 @@ def plain() -> Rendered:
     return render(ONE_MODEL)
 
 
-def test_the_least_is_one_cluster_its_address_its_identity_and_its_walls(plain: Rendered) -> None:
+def test_the_least_is_one_cluster_its_address_its_identity_its_walls_and_its_first_keys(plain: Rendered) -> None:
     assert set(plain.names) == ALWAYS
 
 
@@ -65,7 +66,7 @@ def test_a_switch_brings_its_own_and_changes_no_other(plain: Rendered, name: str
     values, brought = ON[name]
     rendered = render(ONE_MODEL | values)
     assert set(rendered.names) - set(plain.names) == brought
-    assert [o for o in rendered.objects if _name(o) not in brought] == plain.objects
+    assert [o for o in rendered.steady if _name(o) not in brought] == plain.steady
 
 
 @pytest.mark.parametrize("name", OFF)
@@ -73,7 +74,7 @@ def test_a_switch_turned_off_takes_its_own_away_and_changes_no_other(plain: Rend
     values, taken = OFF[name]
     rendered = render(ONE_MODEL | values)
     assert set(plain.names) - set(rendered.names) == taken
-    assert rendered.objects == [o for o in plain.objects if _name(o) not in taken]
+    assert rendered.steady == [o for o in plain.steady if _name(o) not in taken]
 
 
 def test_a_service_account_and_a_token_that_are_there_are_taken_instead_of_made() -> None:

@@ -48,6 +48,26 @@ def test_without_a_model_they_say_how_to_add_one(chart: Path) -> None:
     assert "port-forward" not in notes
 
 
+def test_they_say_where_the_first_keys_are(chart: Path) -> None:
+    notes = _notes(chart, ONE_MODEL)
+    secret = render(ONE_MODEL).of("Secret")
+    assert f"get secret {secret['metadata']['name']} -o" in notes
+    named = set(re.findall(r"\{\.data\.([a-z-]+)\}", notes))
+    assert named == {"user-key"}
+    assert "name a PostgreSQL under secrets.database" in notes
+    stored = _notes(chart, ONE_MODEL | {"secrets": {"database": {"name": "pg"}}})
+    named = set(re.findall(r"\{\.data\.([a-z-]+)\}", stored))
+    assert named == {"user-key", "admin-key"} < secret["stringData"].keys()
+    assert "penstock keys create" in stored
+
+
+def test_they_say_that_an_open_address_is_open(chart: Path) -> None:
+    notes = _notes(chart, ONE_MODEL | {"accounts": {"anonymous": True}})
+    assert "No key is asked for" in notes
+    assert "OPENAI_API_KEY" not in notes
+    assert "Authorization: Bearer $OPENAI_API_KEY" in _notes(chart, ONE_MODEL | {"secrets": {"keys": {"name": "ours"}}})
+
+
 def test_they_warn_of_what_a_trial_leaves_open_and_are_silent_when_it_is_not(chart: Path) -> None:
     trial, production = (
         _notes(chart, ONE_MODEL | {"networkPolicy": {"enabled": False}}),

@@ -130,7 +130,7 @@ CHECKS = {
         {"cluster": {"gateway": {"volumes": {"data": {"emptyDir": {}}}, "volumeMounts": {"dta": {"mountPath": "/d"}}}}},
         "cluster.gateway.volumeMounts.dta",
         "those pods have no volume of that name",
-        "describe it in cluster.gateway.volumes, or name one of data, home, tmp",
+        "describe it in cluster.gateway.volumes, or name one of accounts-keys, data, home, tmp",
     ),
     "less at most than at least": Case(
         {"cluster": {"head": {"resources": {"requests": {"memory": "4Gi"}, "limits": {"memory": "2000M"}}}}},
@@ -207,6 +207,63 @@ CHECKS = {
         "cluster.redis.password without cluster.redis.address",
         "the control store would stay in the head pod, and be lost with it",
         "set cluster.redis.address to host:port",
+    ),
+}
+CHECKS |= {
+    "two files of keys": Case(
+        {"secrets": {"keys": {"name": "ours"}}, "accounts": {"keysFile": "/k.yaml"}},
+        "secrets.keys.name: ours and accounts.keysFile: /k.yaml",
+        "gateways read one file of keys, which the chart mounts from the Secret",
+        "leave out accounts.keysFile, or leave out secrets.keys and mount the file yourself",
+    ),
+    "two stores": Case(
+        {"secrets": {"database": {"name": "pg"}}, "accounts": {"database": {"file": "/d"}}},
+        "secrets.database.name: pg and accounts.database",
+        "there is one store of keys, whose address the chart mounts from the Secret",
+        "leave out accounts.database, or leave out secrets.database and name a variable or a file of your own",
+    ),
+    "two Redis": Case(
+        {"secrets": {"redis": {"name": "r"}}, "accounts": {"limits": {"redis": {"file": "/r"}}}},
+        "secrets.redis.name: r and accounts.limits.redis",
+        "there is one Redis that limits are counted in, whose address the chart mounts from the Secret",
+        "leave out accounts.limits.redis, or leave out secrets.redis and name a variable or a file of your own",
+    ),
+    "a store for each pod": Case(
+        {"accounts": {"database": {}}},
+        "accounts.database: {}",
+        "a SQLite is a file of one machine, so each gateway pod would have a store of its own",
+        "put the address of a PostgreSQL into a Secret and name it under secrets.database",
+    ),
+    "a store in a file of the pod": Case(
+        {"accounts": {"database": {"sqlite": "/a.db"}}},
+        'accounts.database: {"sqlite":"/a.db"}',
+        "a SQLite is a file of one machine, so each gateway pod would have a store of its own",
+        "put the address of a PostgreSQL into a Secret and name it under secrets.database",
+    ),
+    "a variable that pods do not have": Case(
+        {"accounts": {"database": {"env": "PG"}}, "cluster": {"gateway": {"env": {"OTHER": "x"}}}},
+        "accounts.database.env: PG, and no such variable in cluster.gateway.env",
+        "gateway pods would not know the address of the store, and never get ready",
+        "name the Secret with the address under secrets.database, or set the variable from it in cluster.gateway.env",
+    ),
+    "nobody with a key": Case(
+        {"firstKeys": {"create": False}},
+        "firstKeys.create: false, and no other key",
+        "the address would be closed to everybody, or open to everybody, and the values do not say which",
+        "name keys (secrets.keys, secrets.database, accounts.keys), leave firstKeys.create=true, or open the address"
+        " with accounts.anonymous=true",
+    ),
+    "nobody with a key, as if somebody had one": Case(
+        {"firstKeys": {"create": False}, "accounts": {"anonymous": False}},
+        "firstKeys.create: false, and no other key",
+        "the address would be closed to everybody, or open to everybody, and the values do not say which",
+        "name keys (secrets.keys, secrets.database, accounts.keys), leave firstKeys.create=true, or open the address",
+    ),
+    "a Secret of keys without a key": Case(
+        {"secrets": {"keys": {"name": "ours", "key": ""}}},
+        "secrets.keys.name: ours without a key",
+        "the Secret may have several",
+        "set secrets.keys.key",
     ),
 }
 WITHOUT_KUBERAY = Case(

@@ -32,6 +32,14 @@ class Rendered(NamedTuple):
         return [o for o in self.objects if o["kind"] == kind]
 
     @property
+    def steady(self) -> list[dict[str, Any]]:
+        """All objects, without the keys in Secrets, which are others at each rendering."""
+        return [
+            {**o, "stringData": dict.fromkeys(o["stringData"], "(new each time)")} if o["kind"] == "Secret" else o
+            for o in self.objects
+        ]
+
+    @property
     def names(self) -> list[str]:
         """`Kind/name` of everything."""
         return [f"{o['kind']}/{o['metadata']['name']}" for o in self.objects]

@@ -26,7 +26,7 @@ def golden(name: str) -> str:
 
 
 def _text(rendered: Rendered) -> str:
-    objects = sorted(map(_steady, rendered.objects), key=lambda thing: (thing["kind"], thing["metadata"]["name"]))
+    objects = sorted(map(_steady, rendered.steady), key=lambda thing: (thing["kind"], thing["metadata"]["name"]))
     return yaml.dump_all(objects, Dumper=_Dumper, explicit_start=True, allow_unicode=True, width=120)
 
 

@@ -87,6 +87,11 @@ class Egress(Section):
     allow: list[dict[str, Any]] = Field(default_factory=list)
     """Kubernetes' egress rules that are added: the hub, the object store, Redis."""
 
+    gateway: list[dict[str, Any]] = Field(default_factory=list)
+    """Rules that are added for gateways alone, instead of those that the chart adds where they have a PostgreSQL, a
+    Redis of limits or an issuer of tokens to talk to: its usual port, on every address. The chart does not read
+    addresses in Secrets."""
+
 
 class NetworkPolicy(Section):
     """Who may talk to the pods. Ray's ports run code for whoever reaches them, so this is on."""

@@ -153,6 +153,21 @@ class Secrets(Section):
     gcs: SecretKey = Field(default_factory=lambda: SecretKey(key="credentials.json"))
     """A file of Google credentials. An identity of the service account is better."""
 
+    keys: SecretKey = Field(default_factory=lambda: SecretKey(key="keys.yaml"))
+    """A file of hashed keys, as `accounts.keysFile` has them; mounted in gateway pods, and read anew without a restart.
+    Instead of the keys that the chart makes."""
+
+    database: SecretKey = Field(default_factory=lambda: SecretKey(key="address"))
+    """The address of the PostgreSQL that keeps keys, `postgresql://user:password@host:5432/name`; mounted in gateway
+    pods as the file of `accounts.database`."""
+
+    redis: SecretKey = Field(default_factory=lambda: SecretKey(key="address"))
+    """The address of the Redis that limits are counted in, `redis://:password@host:6379/0`; mounted in gateway pods as
+    the file of `accounts.limits.redis`. Ray's own is `cluster.redis`."""
+
+    test: SecretKey = Field(default_factory=lambda: SecretKey(key="user-key"))
+    """A user's key that `helm test` sends. Default: the one that the chart makes, where it makes any."""
+
 
 class Budget(Section):
     """A PodDisruptionBudget: how many of these pods a drain of nodes must leave."""
@@ -198,6 +213,16 @@ class RayToken(Section):
     outlive the release: KubeRay still needs it while it tidies up in Redis."""
 
 
+class FirstKeys(Section):
+    """The keys that let the first people in: an admin's, which makes others where there is a database, and a user's."""
+
+    create: bool = True
+    """Whether the chart makes them at install, in a Secret with `admin-key`, `user-key`, and the hashes that gateways
+    read. An upgrade keeps them. It makes none where another list is named (`secrets.keys`, `accounts.keysFile`), or
+    where nobody is asked for a key. Rendered without a cluster, by `helm template` and tools built on it, they would be
+    others each time: name a Secret of your own there."""
+
+
 class ChartValues(Document):
     """The document, and beside it what only a cluster needs."""
 
@@ -228,6 +253,9 @@ class ChartValues(Document):
 
     secrets: Secrets = Field(default_factory=Secrets)
     """Secrets by name."""
+
+    first_keys: FirstKeys = Field(default_factory=FirstKeys)
+    """Keys made at install."""
 
     network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy)
     """Who may talk to the pods."""

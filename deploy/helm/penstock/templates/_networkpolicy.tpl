@@ -19,8 +19,11 @@ podSelector: {{ toJson . }}
     - {{- include "penstock.peer" .Values.networkPolicy.monitoring | nindent 6 }}
 {{- end -}}
 
+{{/* Takes (dict "root" $ "more" list of rules). */}}
 {{- define "penstock.egress" -}}
-{{- with .Values.networkPolicy.egress }}
+{{- $root := .root -}}
+{{- $more := .more -}}
+{{- with .root.Values.networkPolicy.egress }}
 {{- if .restricted }}
 egress:
   # → DNS
@@ -29,8 +32,8 @@ egress:
   - to:
       - podSelector:
           matchLabels:
-            {{- include "penstock.selectorLabels" (dict "root" $ "component" "") | nindent 12 }}
-  {{- with .allow }}
+            {{- include "penstock.selectorLabels" (dict "root" $root "component" "") | nindent 12 }}
+  {{- with concat .allow ($more | default list) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}

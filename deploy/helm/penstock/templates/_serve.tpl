@@ -130,6 +130,10 @@ args:
   gateway:
     host: 0.0.0.0
     {{- omit .Values.gateway "host" "replicas" | toYaml | nindent 4 }}
+  {{- with include "penstock.accounts" . | fromJson }}
+  accounts:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   logging:
     {{- .Values.logging | toYaml | nindent 4 }}
 deployments:
@@ -148,6 +152,10 @@ deployments:
           aliases: {{ $model.aliases | default list | toJson }}
         {{- else }} {}
         {{- end }}
+      {{- with .Values.accounts.keys }}
+      keys:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
     ray_actor_options:
       num_cpus: 0
       num_gpus: 0

@@ -17,6 +17,8 @@ template:
     "drain" (include "penstock.gatewayDrain" . | int)
     "preStop" (list "touch" (include "penstock.leavingFile" .))
     "env" (dict "PENSTOCK_LEAVING_FILE" (include "penstock.leavingFile" .))
+    "volumes" (include "penstock.accountVolumes" . | fromJson)
+    "mounts" (include "penstock.accountMounts" . | fromJson)
     "ports" (dict "http" .Values.gateway.port "metrics" 8080)
     "startup" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (dict "httpGet" (dict "path" "/readyz" "port" "http") "periodSeconds" 2 "timeoutSeconds" 2 "failureThreshold" 2)
