@@ -1,0 +1,153 @@
+"""Which limits concern a request, and what it asks of their counters. Pure; used by `limiter`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Final, Literal
+
+from penstock.accounts.account import Account
+from penstock.config.limits import Limits, LimitSettings, Price
+
+Scope = Literal["key", "team", "model"]
+
+BILLIONTHS: Final = 10**9
+"""Money is counted in billionths of a unit, so that a token's price is a whole number of them."""
+_A_MILLION: Final = 10**6
+
+
+class Kind(Enum):
+    """How a counter counts."""
+
+    WINDOW = "w"
+    """What was let in within the last minute."""
+    SLOTS = "s"
+    """Who is in progress."""
+    BUDGET = "b"
+    """What was taken since the beginning of a day or a month."""
+
+
+class Unit(Enum):
+    """What a counter counts."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    MONEY = "money"
+
+
+class Period(Enum):
+    """What a budget is for."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One limit of one key, team or model."""
+
+    scope: Scope
+    who: str
+    """The key's id, the team's or the model's name."""
+    name: str
+    """The limit's, as documents have it: `requestsPerMinute`."""
+    kind: Kind
+    unit: Unit
+    limit: int
+    """Requests, tokens, or billionths of a unit of money."""
+    period: Period | None = None
+    """Of a budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a request asks of one counter."""
+
+    rule: Rule
+    counter: str
+    """The counter's name. That of a budget holds its day or month."""
+    amount: int = 0
+    """What is taken at once, of a window."""
+
+
+_NAMES: Final[tuple[tuple[str, str, Kind, Unit, Period | None], ...]] = (
+    ("requests_per_minute", "requestsPerMinute", Kind.WINDOW, Unit.REQUESTS, None),
+    ("tokens_per_minute", "tokensPerMinute", Kind.WINDOW, Unit.TOKENS, None),
+    ("requests_at_once", "requestsAtOnce", Kind.SLOTS, Unit.REQUESTS, None),
+    ("tokens_per_day", "tokensPerDay", Kind.BUDGET, Unit.TOKENS, Period.DAY),
+    ("tokens_per_month", "tokensPerMonth", Kind.BUDGET, Unit.TOKENS, Period.MONTH),
+    ("money_per_day", "moneyPerDay", Kind.BUDGET, Unit.MONEY, Period.DAY),
+    ("money_per_month", "moneyPerMonth", Kind.BUDGET, Unit.MONEY, Period.MONTH),
+)
+
+
+def rules_of(settings: LimitSettings, account: Account, model: str) -> tuple[Rule, ...]:
+    """All rules for a request of an account for a model, the key's first; empty where nothing limits it."""
+    key = settings.every_key if account.limits is None else account.limits
+    return (
+        *_rules("key", account.id, key),
+        *_rules("team", account.owner, settings.teams.get(account.owner)),
+        *_rules("model", model, settings.models.get(model)),
+    )
+
+
+def charges_of(rules: tuple[Rule, ...], tokens: int, now: datetime) -> tuple[Charge, ...]:
+    """What a request asks of the counters of its rules.
+
+    Args:
+        tokens: that it may take, by an estimate.
+        now: which day and month it is.
+    """
+    return tuple(Charge(rule, counter_of(rule, now), _amount(rule, tokens)) for rule in rules)
+
+
+def counter_of(rule: Rule, now: datetime) -> str:
+    """The name of a rule's counter at a time."""
+    name = f"{rule.scope}:{rule.who}:{rule.name}"
+    if rule.period is None:
+        return name
+    day = now.astimezone(UTC)
+    return f"{name}:{day:%Y-%m-%d}" if rule.period is Period.DAY else f"{name}:{day:%Y-%m}"
+
+
+def ends(period: Period, now: datetime) -> datetime:
+    """When the day or the month of a time is over."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period is Period.DAY:
+        return midnight + timedelta(days=1)
+    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def cost(price: Price | None, prompt: int, completion: int, cached: int) -> int:
+    """What tokens cost, in billionths of a unit of money, rounded up.
+
+    Args:
+        price: None where they cost nothing.
+        prompt: tokens of the prompt, the cached ones among them.
+        cached: those that the engine had in its cache.
+    """
+    if price is None:
+        return 0
+    cached = min(cached, prompt)
+    per_cached = price.prompt if price.cached is None else price.cached
+    # Whole numbers before they are added: a sum of many requests must not depend on their order.
+    parts = ((prompt - cached, price.prompt), (cached, per_cached), (completion, price.completion))
+    total = sum(tokens * round(per_million * BILLIONTHS) for tokens, per_million in parts)
+    return -(-total // _A_MILLION)
+
+
+def _rules(scope: Scope, who: str, limits: Limits | None) -> Iterator[Rule]:
+    if limits is None:
+        return
+    for field, name, kind, unit, period in _NAMES:
+        if (value := getattr(limits, field)) is not None:
+            limit = round(value * BILLIONTHS) if unit is Unit.MONEY else value
+            yield Rule(scope, who, name, kind, unit, limit, period)
+
+
+def _amount(rule: Rule, tokens: int) -> int:
+    if rule.kind is not Kind.WINDOW:
+        return 0
+    return 1 if rule.unit is Unit.REQUESTS else tokens
