@@ -1,14 +1,8 @@
-"""`penstock keys`: who may use the address. Works on the store itself; `/admin/keys` does the same over HTTP."""
+"""`penstock keys`: who may use the address. Works on the store itself, or through a gateway's `/admin/keys`."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import pwd
-import socket
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -16,19 +10,17 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from rich.console import Console
 
-from penstock.accounts.address import Address, address_of, sqlite
 from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation
-from penstock.accounts.service import KeyService, listed_entry
-from penstock.accounts.store import Store
+from penstock.accounts.service import listed_entry
 from penstock.cli import keys_tables
-from penstock.config.accounts import USER, Database, Moment, parse_moment
+from penstock.cli.keys_where import AdminKeyEnv, DatabaseEnv, Keys, SqliteFile, Url, Where, run
+from penstock.config.accounts import USER, Moment, parse_moment
 from penstock.config.keys import keys_of
 from penstock.config.limits import KeyLimits
 from penstock.config.suggest import nearest
 from penstock.config.units import parse_duration
 from penstock.errors import DocumentError
 
-Answer = TypeVar("Answer")
 Made = TypeVar("Made", bound=BaseModel)
 
 KEY_LIMITS = keys_of(KeyLimits)
@@ -36,11 +28,14 @@ KEY_LIMITS = keys_of(KeyLimits)
 keys = typer.Typer(
     help="""Make, show and revoke the keys that clients send. They are kept in the store of keys as hashes.
 
-    The store is this machine's, unless --database-env or --sqlite names another.
+    The store is this machine's, unless --database-env or --sqlite names another. With --url and an admin's key a
+    gateway is asked instead, so that nobody needs to reach the store.
 
     Example: penstock keys create alice --owner research --model 'qwen*'
 
     Example: penstock keys rotate alice --overlap 7d
+
+    Example: penstock keys list --url https://llm.example.com --admin-key-env PENSTOCK_ADMIN_KEY
     """,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,13 +44,6 @@ keys = typer.Typer(
 )
 
 Which = Annotated[str, typer.Argument(help="The key's id or its name.", metavar="KEY")]
-DatabaseEnv = Annotated[
-    str | None,
-    typer.Option("--database-env", help="The variable that holds the address of a PostgreSQL.", metavar="NAME"),
-]
-SqliteFile = Annotated[
-    Path | None, typer.Option("--sqlite", help="A SQLite file, instead of this machine's.", metavar="FILE")
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -92,6 +80,8 @@ def create(
     as_json: Json = False,
     database_env: DatabaseEnv = None,
     sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Make a key and print it, this once.
 
@@ -111,17 +101,26 @@ def create(
         written = {new.name: entry.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
         _show_secret(key, yaml.safe_dump(written, sort_keys=False, allow_unicode=True, width=120))
         return
-    made = _run(lambda service, actor: service.create(new, actor=actor), database_env, sqlite_file)
+    made = run(
+        lambda service, actor: service.create(new, actor=actor), Where(database_env, sqlite_file, url, admin_key_env)
+    )
     _show_made(made, as_json=as_json)
 
 
 @keys.command("list")
-def list_(*, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None) -> None:
+def list_(
+    *,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
+) -> None:
     """Show all keys of the store.
 
     Example: penstock keys list
     """
-    found = _run(lambda service, _: service.all_keys(), database_env, sqlite_file)
+    found = run(lambda service, _: service.all_keys(), Where(database_env, sqlite_file, url, admin_key_env))
     if as_json:
         typer.echo(TypeAdapter(list[KeyRecord]).dump_json(found, indent=2).decode())
     elif found:
@@ -132,18 +131,24 @@ def list_(*, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_fil
 
 @keys.command()
 def show(
-    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+    key: Which,
+    *,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Show one key and what was changed about it.
 
     Example: penstock keys show alice
     """
 
-    async def look(service: KeyService, _: str) -> tuple[KeyRecord, list[AuditEntry]]:
+    async def look(service: Keys, _: str) -> tuple[KeyRecord, list[AuditEntry]]:
         record = await service.get(key)
         return record, await service.changes(record.id)
 
-    record, changes = _run(look, database_env, sqlite_file)
+    record, changes = run(look, Where(database_env, sqlite_file, url, admin_key_env))
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
         return
@@ -161,13 +166,18 @@ def rotate(
     as_json: Json = False,
     database_env: DatabaseEnv = None,
     sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Make another secret for a key and print it, this once. The old one goes on for a while.
 
     Example: penstock keys rotate alice --overlap 7d
     """
     how = _checked(Rotation, overlap=overlap)
-    made = _run(lambda service, actor: service.rotate(key, how, actor=actor), database_env, sqlite_file)
+    made = run(
+        lambda service, actor: service.rotate(key, how, actor=actor),
+        Where(database_env, sqlite_file, url, admin_key_env),
+    )
     _show_made(made, as_json=as_json)
 
 
@@ -182,49 +192,78 @@ def limit(
     as_json: Json = False,
     database_env: DatabaseEnv = None,
     sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Give a key these limits instead of those that it has. Every gateway obeys within 5 seconds.
 
     Example: penstock keys limit alice requestsPerMinute=60 tokensPerMonth=50000000
     """
     new = NewLimits(limits=_limits(limits or []))
-    changed = _run(lambda service, actor: service.limit(key, new, actor=actor), database_env, sqlite_file)
+    changed = run(
+        lambda service, actor: service.limit(key, new, actor=actor),
+        Where(database_env, sqlite_file, url, admin_key_env),
+    )
     _show_changed("limited", changed, as_json=as_json)
 
 
 @keys.command()
 def disable(
-    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+    key: Which,
+    *,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Refuse a key until it is enabled again. Every gateway does within 5 seconds.
 
     Example: penstock keys disable alice
     """
-    changed = _run(lambda service, actor: service.disable(key, actor=actor), database_env, sqlite_file)
+    changed = run(
+        lambda service, actor: service.disable(key, actor=actor), Where(database_env, sqlite_file, url, admin_key_env)
+    )
     _show_changed("disabled", changed, as_json=as_json)
 
 
 @keys.command()
 def enable(
-    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+    key: Which,
+    *,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Take a disabled key again.
 
     Example: penstock keys enable alice
     """
-    changed = _run(lambda service, actor: service.enable(key, actor=actor), database_env, sqlite_file)
+    changed = run(
+        lambda service, actor: service.enable(key, actor=actor), Where(database_env, sqlite_file, url, admin_key_env)
+    )
     _show_changed("enabled", changed, as_json=as_json)
 
 
 @keys.command()
 def delete(
-    key: Which, *, as_json: Json = False, database_env: DatabaseEnv = None, sqlite_file: SqliteFile = None
+    key: Which,
+    *,
+    as_json: Json = False,
+    database_env: DatabaseEnv = None,
+    sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Forget a key. Every gateway refuses it within 5 seconds; the log of changes keeps what was noted.
 
     Example: penstock keys delete alice
     """
-    changed = _run(lambda service, actor: service.delete(key, actor=actor), database_env, sqlite_file)
+    changed = run(
+        lambda service, actor: service.delete(key, actor=actor), Where(database_env, sqlite_file, url, admin_key_env)
+    )
     _show_changed("deleted", changed, as_json=as_json)
 
 
@@ -235,49 +274,18 @@ def log(
     as_json: Json = False,
     database_env: DatabaseEnv = None,
     sqlite_file: SqliteFile = None,
+    url: Url = None,
+    admin_key_env: AdminKeyEnv = None,
 ) -> None:
     """Show who changed which key, and when, the latest first.
 
     Example: penstock keys log --limit 20
     """
-    changes = _run(lambda service, _: service.changes(limit=limit), database_env, sqlite_file)
+    changes = run(lambda service, _: service.changes(limit=limit), Where(database_env, sqlite_file, url, admin_key_env))
     if as_json:
         typer.echo(TypeAdapter(list[AuditEntry]).dump_json(changes, indent=2).decode())
     else:
         Console(highlight=False).print(keys_tables.of_changes(changes))
-
-
-def _run(
-    work: Callable[[KeyService, str], Awaitable[Answer]], database_env: str | None, sqlite_file: Path | None
-) -> Answer:
-    """Do something with the store, in the name of the user of this machine."""
-
-    async def opened() -> Answer:
-        store = Store(_address(database_env, sqlite_file))
-        try:
-            await store.open()
-            return await work(KeyService(store), _actor())
-        finally:
-            await store.close()
-
-    return asyncio.run(opened())
-
-
-def _address(database_env: str | None, sqlite_file: Path | None) -> Address:
-    if database_env is not None and sqlite_file is not None:
-        raise DocumentError("--database-env and --sqlite name two stores.", remedy="Leave one out.")
-    if sqlite_file is not None:
-        return sqlite(sqlite_file.expanduser().absolute())
-    return address_of(_checked(Database, env=database_env))
-
-
-def _actor() -> str:
-    user = os.getuid()
-    try:
-        name = pwd.getpwuid(user).pw_name
-    except KeyError:
-        name = str(user)
-    return f"cli:{name}@{socket.gethostname()}"
 
 
 def _moment(text: str) -> Moment:
