@@ -48,7 +48,7 @@ chaos: environment-dev ## Kill engines and apply documents under load for twenty
 
 .PHONY: e2e
 e2e: environment-dev $(DEMO) ## Test on the cluster that KUBECONFIG names (BUILD=... as images/build says)
-	images/build gateway demo test-redis
+	images/build gateway demo test-redis test-postgres
 	$(PYTEST) -q --durations=12 -m cluster
 
 .PHONY: lint

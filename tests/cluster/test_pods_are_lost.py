@@ -29,6 +29,7 @@ SMALL = {"requests": {"cpu": "50m", "memory": "512Mi"}, "limits": {"memory": "3G
 VALUES: dict[str, Any] = {
     "models": {"pretend": {"engine": "simulator", "replicas": 2, "options": {"tokens_per_second": 20}}},
     "gateway": {"replicas": 2, "longestRequest": "1m", "hold": {"seconds": "20s"}},
+    "accounts": {"anonymous": True},
     # No model here has weights or needs vLLM.
     "image": {"engine": {"repository": "penstock/gateway", "tag": __version__}},
     "service": {"type": "NodePort"},

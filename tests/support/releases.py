@@ -44,6 +44,8 @@ class Release:
     def __init__(self, core: client.CoreV1Api, space: str, name: str = "penstock") -> None:
         self.core, self.space, self.name = core, space, name
         self.custom = client.CustomObjectsApi(core.api_client)
+        self.key: str | None = None
+        """A user's key, which `models` and `ask` send; None where the release asks for none."""
         self._url: str | None = None
 
     # Helm
@@ -109,7 +111,7 @@ class Release:
     def models(self) -> dict[str, dict[str, Any]]:
         """Models as the gateway knows them, by name; empty while it does not answer."""
         try:
-            answer = httpx.get(f"{self.url}/v1/models", timeout=5)
+            answer = httpx.get(f"{self.url}/v1/models", headers=self._headers, timeout=5)
         except httpx.HTTPError:
             return {}
         return {model["id"]: model for model in answer.json()["data"]} if answer.status_code == 200 else {}
@@ -126,7 +128,11 @@ class Release:
     def ask(self, model: str, text: str = "hello", **options: Any) -> httpx.Response:
         """One chat completion."""
         body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 16, **options}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=300)
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=self._headers, timeout=300)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {} if self.key is None else {"authorization": f"Bearer {self.key}"}
 
     # For a failure
 
