@@ -145,9 +145,22 @@ ANTHROPIC = b'data: {"type":"message_delta","usage":{"input_tokens": 7, "output_
 DETAILED = b'{"usage": {"prompt_tokens":7,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":4}},"x":null}'
 
 
-@pytest.mark.parametrize("tail", [OPENAI, ANTHROPIC, DETAILED, DETAILED * 3, b'"usage":{"broken' + OPENAI])
-def test_the_usage_of_an_answer_is_found_at_its_end(tail: bytes) -> None:
-    assert find_usage(tail) == Usage(7, 2)
+CACHED = b'{"usage":{"input_tokens":1,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":2}}'
+
+
+@pytest.mark.parametrize(
+    ("tail", "cached"),
+    [
+        (OPENAI, 0),
+        (ANTHROPIC, 0),
+        (DETAILED, 4),
+        (DETAILED * 3, 4),
+        (CACHED, 4),
+        (b'"usage":{"broken' + OPENAI, 0),
+    ],
+)
+def test_the_usage_of_an_answer_is_found_at_its_end(tail: bytes, cached: int) -> None:
+    assert find_usage(tail) == Usage(7, 2, cached)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import orjson
@@ -17,6 +19,7 @@ import penstock
 from penstock import config
 from penstock.accounts.opening import OpenAccounts
 from penstock.gateway import admin, bodies, cors
+from penstock.gateway.attempt import Count, Request
 from penstock.gateway.authentication import Gate
 from penstock.gateway.call import CLIENT_GONE, Call, ClientGoneError, Receive, Scope, Send
 from penstock.gateway.catalog import Catalog, ModelEntry, Permit
@@ -224,11 +227,16 @@ class GatewayApp:
         path = engine_path(route, model.state.endpoints, call.path.rstrip("/"))
         if path is None:
             raise _not_offered(model, route)
+        request = Request(
+            path + (f"?{call.query.decode('latin-1')}" if call.query else ""), body, content_type, asked.stream
+        )
+        if self._accounts is not None:
+            request = _counted(call, request, asked)
         task = asyncio.current_task()
         assert task is not None
         watcher = asyncio.get_running_loop().create_task(_watch(call, task))
         try:
-            await self._relay.run(call, self._pools[model.name], path, body, content_type, streams=asked.stream)
+            await self._relay.run(call, self._pools[model.name], request)
         finally:
             watcher.cancel()
 
@@ -322,6 +330,12 @@ class GatewayApp:
 
 def _permit(call: Call) -> Permit | None:
     return call.account.may_use if call.account is not None else None
+
+
+def _counted(call: Call, request: Request, asked: bodies.Asked) -> Request:
+    engine_id = f"{call.request_id.decode('latin-1')}-{secrets.token_hex(6)}"
+    body, strips = bodies.counted(request.body, asked, call.endpoint, engine_id)
+    return replace(request, body=body, count=Count(engine_id, strips))
 
 
 async def _watch(call: Call, task: asyncio.Task[object]) -> None:

@@ -1,4 +1,5 @@
-"""What the gateway reads of a request's body: its model, and whether it asks for a stream. Pure; used by `app`."""
+"""What the gateway reads of a request's body: its model, and whether it asks for a stream; and what it puts in, so that
+the answer tells the usage. Pure; used by `app`."""
 
 from __future__ import annotations
 
@@ -24,6 +25,13 @@ MOST_PARTS = 1000
 _PART_HEAD = 4096
 _BOUNDARY = re.compile(rb'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _FIELD_NAME = re.compile(rb'[;\s]name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+
+RESPONSES = "/v1/responses"
+TELLS_WHEN_ASKED = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""Endpoints whose streams tell the usage only where the request asks for it."""
+
+_MOST = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_LARGEST_COUNT = 2**31
 _MODEL_MISSING = "The request names no model. Put its name under 'model', for example one from GET /v1/models."
 
 
@@ -33,6 +41,14 @@ class Asked(NamedTuple):
     model: str
     stream: bool = False
     """Whether it says `"stream": true`. Not read of forms."""
+    keys: frozenset[str] = frozenset()
+    """The names in its object. Not read of forms."""
+    tells_usage: bool = False
+    """Whether it asks for the usage at the end of its stream."""
+    most: int | None = None
+    """Tokens that each answer may have; None where it does not say."""
+    answers: int = 1
+    """Answers that it asks for."""
 
 
 def json_is_deeper(body: bytes, limit: int) -> bool:
@@ -78,6 +94,46 @@ def asked(body: bytes, content_type: bytes, kind: Body, max_depth: int) -> Asked
     return _asked_in_json(body, max_depth)
 
 
+class Counted(NamedTuple):
+    """A body whose answer tells what it used."""
+
+    body: bytes
+    strips: bool = False
+    """Whether the usage is to be taken out of the stream, because the client did not ask for it."""
+
+
+def counted(body: bytes, asked: Asked, endpoint: str, engine_id: str) -> Counted:
+    """The body for the engine, so that its answer tells the usage and it can be told to stop.
+
+    Args:
+        asked: what the body asks for.
+        endpoint: the route's.
+        engine_id: under which the engine knows the request.
+
+    Only what is needed is put in; the client's own bytes stay as they are, unless it gave options of its own.
+    """
+    if endpoint == RESPONSES:
+        # Here alone engines take no id from a header.
+        named = "request_id" in asked.keys
+        return Counted(body if named else _with(body, b'"request_id":' + orjson.dumps(f"resp_{engine_id}")))
+    if not asked.stream or asked.tells_usage or endpoint not in TELLS_WHEN_ASKED:
+        return Counted(body)
+    if "stream_options" not in asked.keys:
+        return Counted(_with(body, b'"stream_options":{"include_usage":true}'), strips=True)
+    document = orjson.loads(body)
+    options = document["stream_options"]
+    if not isinstance(options, dict | None):
+        return Counted(body)  # the engine says what is wrong with it
+    # Without usage the engine does not tell it with every token either.
+    document["stream_options"] = {**(options or {}), "include_usage": True, "continuous_usage_stats": False}
+    return Counted(orjson.dumps(document), strips=True)
+
+
+def _with(body: bytes, member: bytes) -> bytes:
+    start = body.index(b"{") + 1
+    return b"%b%b,%b" % (body[:start], member, body[start:])
+
+
 def _asked_in_json(body: bytes, max_depth: int) -> Asked:
     if json_values_at_most(body) > MOST_VALUES:
         raise BadRequestError(
@@ -99,7 +155,20 @@ def _asked_in_json(body: bytes, max_depth: int) -> Asked:
         raise BadRequestError(
             f"The body is a JSON {_json_type(document)}; send an object: {{...}}.", code="invalid_json_type"
         )
-    return Asked(_checked(document.get("model")), document.get("stream") is True)
+    options = document.get("stream_options")
+    return Asked(
+        _checked(document.get("model")),
+        document.get("stream") is True,
+        frozenset(document),
+        isinstance(options, dict) and options.get("include_usage") is True,
+        next((most for name in _MOST if (most := _whole(document.get(name))) is not None), None),
+        _whole(document.get("n")) or 1,
+    )
+
+
+def _whole(value: Any) -> int | None:
+    # The engine says what is wrong with others.
+    return value if type(value) is int and 0 <= value <= _LARGEST_COUNT else None
 
 
 def _checked(model: Any) -> str:

@@ -13,6 +13,7 @@ from penstock.gateway.errors import BadRequestError, GatewayError, TooLargeError
 from penstock.gateway.headers import HELD, REQUEST_ID, Header, first, request_id
 from penstock.gateway.metrics import NO_MODEL
 from penstock.gateway.routes import dialect_of
+from penstock.gateway.usage import Usage
 from penstock.gateway.waiting import MOMENT
 
 Message = MutableMapping[str, Any]
@@ -71,6 +72,9 @@ class Call:
         self.complete = False
         self.client_gone = False
         self.error_code: str | None = None
+        self.usage: Usage | None = None
+        """Tokens that the engine counted, once its answer is over; None where it counted none. Settled also where the
+        client has left, before the request's task ends."""
         self.pass_on: Callable[[bytes], asyncio.Future[None] | None] | None = (scope.get("extensions") or {}).get(
             DIRECT
         )

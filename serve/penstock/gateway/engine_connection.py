@@ -191,15 +191,16 @@ class Answer:
             room.add_done_callback(self._go_on)
 
     def _go_on(self, _: asyncio.Future[None]) -> None:
+        self._release()
+
+    def _release(self) -> None:
         if self._held_back:
             self._held_back = False
             self._connection.hold_back(hold=False)
 
     def end(self) -> None:
         self._complete = True
-        if self._held_back:
-            self._held_back = False
-            self._connection.hold_back(hold=False)
+        self._release()
         self._rouse()
 
     def lose(self, error: EngineBrokeError) -> None:
@@ -227,13 +228,12 @@ class Answer:
         while not self._chunks:
             if self._complete:
                 return b""
+            self._release()
             await self._progress()
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
-        if self._held_back:
-            self._held_back = False
-            self._connection.hold_back(hold=False)
+        self._release()
         return data
 
     async def hand_on(self, sink: Sink) -> None:

@@ -1,9 +1,9 @@
-"""Token counts, found at the end of an engine's answer without parsing the rest. Pure; used by `relay`."""
+"""Token counts, found at the end of an engine's answer without parsing the rest. Pure; used by `relay` and `meter`."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,7 +19,12 @@ class Usage(NamedTuple):
     """Tokens of one request."""
 
     prompt: int = 0
+    """With those that the engine had in its cache."""
     completion: int = 0
+    cached: int = 0
+    """Tokens of the prompt that the engine had in its cache, where it says so."""
+    exact: bool = True
+    """Whether the engine counted them. Else it went away before it could, and they are guessed."""
 
 
 def find_usage(tail: bytes) -> Usage | None:
@@ -36,10 +41,17 @@ def find_usage(tail: bytes) -> Usage | None:
             document = orjson.loads(found[0])
         except orjson.JSONDecodeError:
             continue
-        return Usage(
-            _count(document, "prompt_tokens", "input_tokens"), _count(document, "completion_tokens", "output_tokens")
-        )
+        return _read(document)
     return None
+
+
+def _read(document: dict[str, Any]) -> Usage:
+    # Anthropic's prompt is three numbers, none of which holds another.
+    apart = _count(document, "cache_read_input_tokens")
+    prompt = _count(document, "prompt_tokens", "input_tokens") + apart + _count(document, "cache_creation_input_tokens")
+    details = document.get("prompt_tokens_details") or document.get("input_tokens_details")
+    cached = apart or (_count(details, "cached_tokens") if isinstance(details, dict) else 0)
+    return Usage(prompt, _count(document, "completion_tokens", "output_tokens"), min(cached, prompt))
 
 
 def _count(document: dict[str, object], *keys: str) -> int:

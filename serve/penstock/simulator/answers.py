@@ -30,6 +30,12 @@ class Answer(NamedTuple):
     def text(self) -> str:
         return "".join(self.pieces)
 
+    def stopped(self, tokens: int) -> Answer:
+        """What there is of it when it is stopped after so many tokens."""
+        if tokens >= len(self.pieces):
+            return self
+        return self._replace(pieces=self.pieces[:tokens], finish_reason="abort", stop_reason=None)
+
 
 class Decision(NamedTuple):
     """Everything that is known about a reply before it begins: under which name, behind how long a prompt, what."""
@@ -47,6 +53,10 @@ class Decision(NamedTuple):
     def steps(self) -> int:
         """Tokens of the longest answer; the answers are made side by side."""
         return max(len(answer.pieces) for answer in self.answers)
+
+    def stopped(self, tokens: int) -> Decision:
+        """What there is of it when it is stopped after so many tokens of each answer."""
+        return self._replace(answers=[answer.stopped(tokens) for answer in self.answers])
 
 
 def made_up(key: bytes, *, asked: int | None, usual: int, room: int, stops: Sequence[str] = ()) -> Answer:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
+from penstock import aborting
 from penstock.in_flight import InFlight
 from penstock.simulator import (
     chat,
@@ -28,8 +29,15 @@ OPEN_PATHS = frozenset({"/health", "/metrics", "/load", "/version"})
 
 
 async def _openapi(_: Engine, exchange: Exchange) -> None:
-    paths: dict[str, Any] = {path: {method.lower(): {} for method in methods} for path, methods in ROUTES.items()}
+    paths: dict[str, Any] = {
+        path: {method.lower(): {} for method in methods} for path, methods in ROUTES.items() if path != aborting.PATH
+    }
     await exchange.json({"openapi": "3.1.0", "info": {"title": "Penstock simulator", "version": "1"}, "paths": paths})
+
+
+async def _abort(engine: Engine, exchange: Exchange) -> None:
+    engine.abort(exchange.request_id)
+    await exchange.whole(b"", status=204)
 
 
 _WORK: dict[str, Route] = {
@@ -51,6 +59,7 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/v1/messages/count_tokens": {"POST": messages.count},
     "/tokenize": {"POST": tokenizing.tokenize},
     "/detokenize": {"POST": tokenizing.detokenize},
+    aborting.PATH: {"POST": _abort},
     **{path: {"POST": route} for path, route in _WORK.items()},
 }
 

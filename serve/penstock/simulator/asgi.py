@@ -41,6 +41,11 @@ class Exchange:
                 return bytes(value)
         return None
 
+    @property
+    def request_id(self) -> bytes:
+        """Under which the request can be stopped; empty where it cannot."""
+        return self.header(b"x-request-id") or b""
+
     async def body(self) -> bytes:
         """The whole body. Raises ClientGoneError when the client hangs up before its end."""
         parts: list[bytes] = []

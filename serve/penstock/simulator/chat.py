@@ -120,9 +120,12 @@ def _finish_reason(body: ChatBody, answer: Answer) -> str:
 
 async def _whole(engine: Engine, exchange: Exchange, body: ChatBody, decision: Decision) -> None:
     created = int(time.time())
-    async with engine.sequence(decision.prompt_tokens, choices=len(decision.answers)) as sequence:
+    async with engine.sequence(
+        decision.prompt_tokens, choices=len(decision.answers), request_id=exchange.request_id
+    ) as sequence:
         await sequence.all(decision.steps)
         sequence.finish(decision.answers[0].finish_reason)
+    decision = decision.stopped(sequence.done)
     await exchange.json(
         {
             "id": new_id("chatcmpl", exchange),
@@ -186,6 +189,23 @@ async def _stream(engine: Engine, exchange: Exchange, body: ChatBody, decision: 
             _opening(body, identity, decision.prompt_tokens, index) for index in range(len(decision.answers))
         ),
         events=events,
+        aborted=lambda index: sse(
+            orjson.dumps(
+                {
+                    **identity,
+                    "choices": [
+                        {
+                            "index": index,
+                            "delta": {"content": ""},
+                            "logprobs": None,
+                            "finish_reason": "abort",
+                            "stop_reason": None,
+                            "token_ids": None,
+                        }
+                    ],
+                }
+            )
+        ),
         include_usage=body.include_usage,
     )
 

@@ -83,9 +83,12 @@ def _decide(engine: Engine, body: CompletionBody, prompt: Prompt) -> list[Answer
 
 async def _whole(engine: Engine, exchange: Exchange, body: CompletionBody, decision: Decision) -> None:
     created = int(time.time())
-    async with engine.sequence(decision.prompt_tokens, choices=len(decision.answers)) as sequence:
+    async with engine.sequence(
+        decision.prompt_tokens, choices=len(decision.answers), request_id=exchange.request_id
+    ) as sequence:
         await sequence.all(decision.steps)
         sequence.finish(decision.answers[0].finish_reason)
+    decision = decision.stopped(sequence.done)
     await exchange.json(
         {
             "id": new_id("cmpl", exchange),
@@ -134,6 +137,24 @@ async def _stream(engine: Engine, exchange: Exchange, body: CompletionBody, deci
         identity,
         opening=b"",
         events=events,
+        aborted=lambda index: sse(
+            orjson.dumps(
+                {
+                    **identity,
+                    "choices": [
+                        {
+                            "index": index,
+                            "text": "",
+                            "logprobs": None,
+                            "finish_reason": "abort",
+                            "stop_reason": None,
+                            "prompt_token_ids": None,
+                            "token_ids": None,
+                        }
+                    ],
+                }
+            )
+        ),
         include_usage=body.include_usage,
     )
 

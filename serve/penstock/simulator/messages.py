@@ -110,9 +110,10 @@ def _block(made: Answer) -> dict[str, Any]:
 
 
 async def _whole(engine: Engine, exchange: Exchange, model: str, prompt_tokens: int, made: Answer) -> None:
-    async with engine.sequence(prompt_tokens) as sequence:
+    async with engine.sequence(prompt_tokens, request_id=exchange.request_id) as sequence:
         await sequence.all(len(made.pieces))
         sequence.finish(made.finish_reason)
+    made = made.stopped(sequence.done)
     content: dict[str, Any] = {
         "id": new_id("chatcmpl", exchange),
         "type": "message",
@@ -151,9 +152,10 @@ async def _stream(engine: Engine, exchange: Exchange, model: str, prompt_tokens:
             change = {"type": "text_delta", "text": piece}
         return encoded("content_block_delta", {"delta": change, "index": 0})
 
-    def closing() -> bytes:
-        end = {"stop_reason": _stop_reason(made), "stop_sequence": made.stop_reason}
-        used = {"input_tokens": prompt_tokens, "output_tokens": len(made.pieces)}
+    def closing(done: int) -> bytes:
+        said = made.stopped(done)
+        end = {"stop_reason": _stop_reason(said), "stop_sequence": said.stop_reason}
+        used = {"input_tokens": prompt_tokens, "output_tokens": len(said.pieces)}
         return b"".join(
             [
                 encoded("content_block_stop", {"index": 0}),

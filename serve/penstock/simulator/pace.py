@@ -26,6 +26,11 @@ class Pace:
         if moment <= loop.time():
             await asyncio.sleep(0)
             return
+        await self.alarm(moment)
+
+    def alarm(self, moment: float) -> asyncio.Future[None]:
+        """A future that is done at `moment`, which is to come. Whoever has it may end it before."""
+        loop = asyncio.get_running_loop()
         number = math.ceil(moment / self._tick)
         sleepers = self._sleepers.get(number)
         if sleepers is None:
@@ -33,7 +38,7 @@ class Pace:
             loop.call_at(number * self._tick, self._wake, number)
         future = loop.create_future()
         sleepers.append(future)
-        await future
+        return future
 
     def _wake(self, number: int) -> None:
         for future in self._sleepers.pop(number):

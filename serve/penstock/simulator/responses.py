@@ -123,9 +123,10 @@ def _part(text: str, logprobs: list[Any] | None) -> dict[str, Any]:
 async def _whole(
     engine: Engine, exchange: Exchange, document: dict[str, Any], prompt_tokens: int, made: Answer
 ) -> None:
-    async with engine.sequence(prompt_tokens) as sequence:
+    async with engine.sequence(prompt_tokens, request_id=exchange.request_id) as sequence:
         await sequence.all(len(made.pieces))
         sequence.finish(made.finish_reason)
+    made = made.stopped(sequence.done)
     message = _message(new_id("msg").replace("-", "_"), "completed", [_part(made.text, None)])
     await exchange.json(_finished(document, message, prompt_tokens, made))
 
@@ -135,7 +136,6 @@ async def _stream(
 ) -> None:
     item = new_id("msg").replace("-", "_")
     place = {"item_id": item, "output_index": 0, "content_index": 0}
-    text = made.text
 
     def encoded(number: int, kind: str, fields: dict[str, Any]) -> bytes:
         name = f"response.{kind}"
@@ -153,15 +153,17 @@ async def _stream(
     def delta(step: int) -> bytes:
         return encoded(4 + step, "output_text.delta", {**place, "delta": made.pieces[step], "logprobs": []})
 
-    def closing() -> bytes:
-        number = 4 + len(made.pieces)
+    def closing(done: int) -> bytes:
+        said = made.stopped(done)
+        text = said.text
+        number = 4 + len(said.pieces)
         message = _message(item, "completed", [_part(text, None)])
         return b"".join(
             [
                 encoded(number, "output_text.done", {**place, "text": text, "logprobs": []}),
                 encoded(number + 1, "content_part.done", {**place, "part": _part(text, None)}),
                 encoded(number + 2, "output_item.done", {"item": message, "output_index": 0}),
-                encoded(number + 3, "completed", {"response": _finished(document, message, prompt_tokens, made)}),
+                encoded(number + 3, "completed", {"response": _finished(document, message, prompt_tokens, said)}),
             ]
         )
 

@@ -25,24 +25,26 @@ async def stream_tokens(
     reason: str,
     opening: bytes,
     event: Callable[[int], bytes],
-    closing: Callable[[], bytes],
+    closing: Callable[[int], bytes],
     choices: int = 1,
 ) -> None:
-    """Send `opening` when the first token is due, `event(i)` when token `i` of `steps` is, and `closing()` at the end.
+    """Send `opening` when the first token is due, `event(i)` when token `i` of `steps` is, and at the end `closing(n)`,
+    where `n` is `steps`, or less where the stream was stopped.
 
     `event` gives whole events in bytes; `reason` is what the metrics are told at the end.
     """
     # The head goes out before there is a place, as vLLM's does.
     await exchange.start_events()
-    async with engine.sequence(prompt_tokens, choices=choices) as sequence:
+    async with engine.sequence(prompt_tokens, choices=choices, request_id=exchange.request_id) as sequence:
         first = 0
         while first < steps:
-            count = await sequence.due(steps - first)
+            if not (count := await sequence.due(steps - first)):
+                break
             data = event(first) if count == 1 else b"".join(map(event, range(first, first + count)))
             await exchange.events(opening + data if first == 0 else data)
             first += count
         sequence.finish(reason)
-    await exchange.end_events(closing())
+    await exchange.end_events(opening + closing(0) if not first else closing(first))
 
 
 async def stream_choices(
@@ -53,24 +55,29 @@ async def stream_choices(
     *,
     opening: bytes,
     events: Sequence[Callable[[int], bytes]],
+    aborted: Callable[[int], bytes],
     include_usage: bool,
 ) -> None:
     """Stream the answers of a decision as OpenAI's chunks do: an event of each choice at every step, then perhaps the
     usage, then the end.
 
-    `identity` is what all chunks have in common; `events` makes the chunk of a step, for each choice.
+    `identity` is what all chunks have in common; `events` makes the chunk of a step, for each choice; `aborted` the
+    last one of a choice that was stopped.
     """
 
-    def closing() -> bytes:
+    def closing(done: int) -> bytes:
+        made = decision.stopped(done)
+        cut = [number for number, answer in enumerate(made.answers) if answer.finish_reason == "abort"]
+        end = b"".join(map(aborted, cut)) if done < decision.steps else b""
         if not include_usage:
-            return DONE
+            return end + DONE
         last = {
             **identity,
             "choices": [],
-            "usage": usage(decision.prompt_tokens, decision.tokens),
+            "usage": usage(made.prompt_tokens, made.tokens),
             "system_fingerprint": FINGERPRINT,
         }
-        return sse(orjson.dumps(last)) + DONE
+        return end + sse(orjson.dumps(last)) + DONE
 
     await stream_tokens(
         exchange,
