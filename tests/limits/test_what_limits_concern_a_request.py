@@ -64,6 +64,13 @@ def test_a_request_is_one_and_its_tokens_are_many_and_budgets_are_looked_at():
     assert [charge.amount for charge in charges] == [1, 321, 0, 0]
 
 
+def test_an_estimate_that_is_over_the_limit_waits_until_nothing_else_is_there():
+    (charge,) = charges_of(
+        rules_of(LimitSettings(), account(limits=KeyLimits(tokens_per_minute=100)), "demo"), 5000, NOON
+    )
+    assert charge.amount == 100
+
+
 def test_a_budget_has_a_counter_for_each_day_or_month_of_utc():
     limits = KeyLimits(tokens_per_day=5, money_per_month=2.5)
     day, month = rules_of(LimitSettings(), account(limits=limits), "demo")

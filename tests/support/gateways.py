@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from penstock import config
+from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, ModelEntry
@@ -211,6 +212,7 @@ async def running_gateway(
     settings: dict[str, Any] | None = None,
     models: Iterable[ModelEntry] | None = None,
     accounts: OpenAccounts | None = None,
+    limits: OpenLimits | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway with one fake engine for each behaviour, one by default, as replicas of the model `demo`.
 
@@ -222,7 +224,7 @@ async def running_gateway(
     source = RecordingSource([engine.replica for engine in engines])
     parsed = config.Gateway.model_validate(settings or {})
     catalog = Catalog(models or [ModelEntry("demo", ("default",), 1_700_000_000)])
-    app = GatewayApp(parsed, catalog, lambda _: source, accounts=accounts)
+    app = GatewayApp(parsed, catalog, lambda _: source, accounts=accounts, limits=limits)
     listener = Listener(app, parsed, port=0)
     await listener.start()
     try:

@@ -242,7 +242,7 @@ def _accounts(document: Document, placement: Placement) -> Accounts:
             remedy="Name a PostgreSQL (accounts.database.env or file), or list keys (accounts.keys or keysFile).",
         )
     if not accounts.asks_for_keys and not accounts.knows_keys:
-        return Accounts()
+        return Accounts(limits=accounts.limits)
     return accounts.model_copy(update={"keys": {}, "anonymous": not accounts.asks_for_keys, "database": accounts.store})
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from penstock.gateway.errors import (
+    BudgetSpentError,
     EngineCrashedError,
     GatewayError,
     MethodNotAllowedError,
@@ -68,7 +69,7 @@ def error_headers(error: GatewayError) -> list[Header]:
     headers: list[Header] = [(b"content-type", b"application/json"), (LAYER, error.layer.encode())]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
-    if isinstance(error, EngineCrashedError):
+    if isinstance(error, EngineCrashedError | BudgetSpentError):
         headers.append((SHOULD_RETRY, b"false"))
     if isinstance(error, MethodNotAllowedError):
         headers.append((b"allow", error.allow.encode()))

@@ -17,8 +17,10 @@ import orjson
 
 import penstock
 from penstock import config
+from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
 from penstock.gateway import admin, bodies, cors
+from penstock.gateway.admission import enter, leave
 from penstock.gateway.attempt import Count, Request
 from penstock.gateway.authentication import Gate
 from penstock.gateway.call import CLIENT_GONE, Call, ClientGoneError, Receive, Scope, Send
@@ -64,6 +66,7 @@ class GatewayApp:
         client: connections to engines.
         connections: how many clients are connected, for metrics.
         accounts: who may use what; None where everybody may use everything. Started and closed by whoever made them.
+        limits: how much everybody may take; None where there are no limits. Started and closed as accounts are.
         account_of: what is known of why a model has no replica, in whole sentences; empty where nothing is.
     """
 
@@ -74,6 +77,7 @@ class GatewayApp:
         source_of: Callable[[str], LeaseSource],
         *,
         accounts: OpenAccounts | None = None,
+        limits: OpenLimits | None = None,
         client: EngineClient | None = None,
         connections: Callable[[], int] = lambda: 0,
         account_of: Callable[[str], str] = lambda _: "",
@@ -87,6 +91,11 @@ class GatewayApp:
         self._account_of = account_of
         self._accounts = accounts
         self._gate = Gate(accounts) if accounts is not None else None
+        self._limits = limits
+        self._limiter = limits.limiter if limits is not None else None
+        if self._limiter is not None:
+            limiter = self._limiter
+            self.metrics.watch_counters(lambda: limiter.gone)
         self._client = client or HttpEngineClient(settings.connect_timeout)
         self._relay = Relay(self._client, settings, self.metrics)
         self._catalog = Catalog()
@@ -235,10 +244,15 @@ class GatewayApp:
         task = asyncio.current_task()
         assert task is not None
         watcher = asyncio.get_running_loop().create_task(_watch(call, task))
+        admission = None
         try:
+            if self._limiter is not None:
+                admission = await enter(self._limiter, self.metrics, call, asked, len(body))
             await self._relay.run(call, self._pools[model.name], request)
         finally:
             watcher.cancel()
+            if self._limiter is not None and admission is not None:
+                leave(self._limiter, admission, call, asked, len(body))
 
     async def _administer(self, call: Call) -> None:
         call.endpoint = admin.PREFIX
@@ -278,6 +292,13 @@ class GatewayApp:
             raise UnavailableError(
                 f"{self._gate.missing} Until then no request can be checked here.",
                 code="store_unavailable",
+                layer="accounts",
+                retry_after=1.0,
+            )
+        if self._limits is not None and self._limits.missing:
+            raise UnavailableError(
+                f"{self._limits.missing} Until then no limit can be checked here.",
+                code="limits_unavailable",
                 layer="accounts",
                 retry_after=1.0,
             )

@@ -14,6 +14,7 @@ from typing import Any
 from ray import serve
 
 from penstock import environment, logs
+from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
 from penstock.board import Phase, ReplicaReport
 from penstock.board.kv import KvBoard, KvDecisions
@@ -58,6 +59,8 @@ class GatewayDeployment:
         self._shortages = Shortages()
         wanted = spec.accounts
         self._accounts = OpenAccounts(wanted) if wanted.anonymous is not None else None
+        limited = self._accounts is not None or not wanted.limits.is_empty
+        self._limits = OpenLimits(wanted.limits) if limited else None
         if self._accounts is None and not is_loopback(spec.gateway.host):
             logger.warning("no keys are asked for: everybody who reaches this address may use every model")
         self._app = GatewayApp(
@@ -65,6 +68,7 @@ class GatewayDeployment:
             Catalog(),
             self._source_of,
             accounts=self._accounts,
+            limits=self._limits,
             connections=lambda: self._listener.connections,
             account_of=lambda model: self._shortages.account(model, time.time()),
         )
@@ -77,6 +81,8 @@ class GatewayDeployment:
         self._watches: list[asyncio.Task[None]] = []
         if self._accounts is not None:
             await self._accounts.start()
+        if self._limits is not None:
+            await self._limits.start()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Serve calls this once before the replica is ready, and whenever the models change."""
@@ -110,6 +116,8 @@ class GatewayDeployment:
         await self._app.close()
         if self._accounts is not None:
             await self._accounts.close()
+        if self._limits is not None:
+            await self._limits.close()
 
     def _source_of(self, model: str) -> RayLeaseSource:
         return RayLeaseSource(self._routes.models[model].application, ENGINE_DEPLOYMENT)

@@ -15,6 +15,8 @@ GatewayError
 │       └── PathTooLongError  414 the path
 ├── TryLaterError                 send it again unchanged after a while
 │   ├── BusyError             429 too many requests wait already
+│   ├── LimitedError          429 a limit of the key, the team or the model is reached
+│   ├── BudgetSpentError      429 a budget of them is spent
 │   └── UnavailableError      503 no replica, no store of keys, or the gateway is going away
 └── EngineFaultError              the engine is at fault; sending it again may help
     ├── EngineRefusedError    …   as the engine's: it says no in a form that clients do not read
@@ -164,6 +166,28 @@ class BusyError(TryLaterError):
     status = 429
     kind = "rate_limit_error"
     default_code = "queue_full"
+
+
+class LimitedError(TryLaterError):
+    """A limit of the key, the team or the model is reached."""
+
+    status = 429
+    kind = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, layer="accounts", retry_after=retry_after)
+
+
+class BudgetSpentError(TryLaterError):
+    """A budget of the key, the team or the model is spent until the day or the month is over."""
+
+    status = 429
+    kind = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, layer="accounts", retry_after=retry_after)
 
 
 class UnavailableError(TryLaterError):

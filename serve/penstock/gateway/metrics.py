@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -112,6 +112,26 @@ class Metrics:
             buckets=_HELD,
             registry=self.registry,
         )
+
+        self._limited = Counter(
+            "penstock_gateway_limited_total",
+            "Requests refused because a limit was reached, by whose and which one.",
+            ["scope", "limit"],
+            registry=self.registry,
+        )
+        self._counters_gone = Gauge(
+            "penstock_gateway_limit_counters_gone",
+            "1 while the shared counters of limits (Redis) cannot be reached.",
+            registry=self.registry,
+        )
+
+    def watch_counters(self, gone: Callable[[], bool]) -> None:
+        """Show whether shared counters are gone. Called once."""
+        self._counters_gone.set_function(lambda: float(gone()))
+
+    def limited(self, scope: str, limit: str) -> None:
+        """A limit was reached. Both are words from the code."""
+        self._limited.labels(scope, limit).inc()
 
     def watch(self, pools: Callable[[], Mapping[str, PoolNumbers]], connections: Callable[[], int]) -> None:
         """Show the numbers of pools and connections. Called once."""

@@ -3,8 +3,8 @@ Keys: what gateways are told of them, and what their pods get for it. Who uses w
 
   penstock.makesKeys        not empty where the chart makes the first keys
   penstock.firstKeys        name of the Secret with them
-  penstock.accounts         what gateways are told, the same as penstock.assembly.serve_config makes. As JSON; empty where
-                            nobody is asked for a key and none is known
+  penstock.accounts         what gateways are told, the same as penstock.assembly.serve_config makes. As JSON; limits
+                            alone where nobody is asked for a key and none is known
   penstock.asksForKeys      not empty where nobody gets in without a key
   penstock.accountVolumes, .accountMounts   of gateway pods, as JSON
   penstock.gatewayEgress    what gateways reach outside the cluster's own pods, as a JSON list of rules
@@ -85,11 +85,11 @@ true
 {{- $knows := or .Values.accounts.keys $told.keysFile (kindIs "map" $told.database) $told.oidc -}}
 {{- $asks := ternary (not .Values.accounts.anonymous) (not (not $knows)) (kindIs "bool" .Values.accounts.anonymous) -}}
 {{- $_ := set $told "anonymous" (not $asks) -}}
-{{- if or $asks $knows }}{{ toJson $told }}{{ else }}{}{{ end -}}
+{{- if or $asks $knows }}{{ toJson $told }}{{ else }}{{ dict "limits" $told.limits | toJson }}{{ end -}}
 {{- end -}}
 
 {{- define "penstock.asksForKeys" -}}
-{{- with include "penstock.accounts" . | fromJson }}{{ if not .anonymous }}yes{{ end }}{{ end -}}
+{{- with include "penstock.accounts" . | fromJson }}{{ if and (hasKey . "anonymous") (not .anonymous) }}yes{{ end }}{{ end -}}
 {{- end -}}
 
 {{- define "penstock.gatewayEgress" -}}

@@ -1,9 +1,8 @@
 """Why a request is not let in, by what its sender must do.
 
 Exception
-├── OverLimitError       a limit is reached; wait
-├── TooManyTokensError   it may take more tokens than a limit ever allows; ask for less
-└── CountersGoneError    nobody can tell whether a limit is reached; try again (`counters`)
+├── OverLimitError      a limit is reached; wait
+└── CountersGoneError   nobody can tell whether a limit is reached; try again (`counters`)
 """
 
 from __future__ import annotations
@@ -26,17 +25,3 @@ class OverLimitError(Exception):
         self.rule = rule
         self.wait = wait
         self.standing = standing
-
-
-class TooManyTokensError(Exception):
-    """No waiting helps.
-
-    Args:
-        rule: the limit.
-        tokens: that the request may take, by the estimate.
-    """
-
-    def __init__(self, rule: Rule, tokens: int) -> None:
-        super().__init__(f"{rule.scope} {rule.who}: {rule.name}")
-        self.rule = rule
-        self.tokens = tokens

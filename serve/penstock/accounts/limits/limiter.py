@@ -15,7 +15,7 @@ from typing import Final
 
 from penstock.accounts.account import Account
 from penstock.accounts.limits.counters import Counters, CountersGoneError, Entry, State, Verdict
-from penstock.accounts.limits.errors import OverLimitError, TooManyTokensError
+from penstock.accounts.limits.errors import OverLimitError
 from penstock.accounts.limits.memory import MemoryCounters
 from penstock.accounts.limits.rules import (
     Charge,
@@ -103,13 +103,10 @@ class Limiter:
             tokens: that it may take, by an estimate.
 
         Raises:
-            OverLimitError, TooManyTokensError, CountersGoneError: it is not let in, and nothing is counted.
+            OverLimitError, CountersGoneError: it is not let in, and nothing is counted.
         """
         if not (rules := rules_of(self.settings, account, model)):
             return None
-        for rule in rules:
-            if rule.kind is Kind.WINDOW and rule.unit is Unit.TOKENS and tokens > rule.limit:
-                raise TooManyTokensError(rule, tokens)
         now = self._wall()
         charges = charges_of(rules, tokens, now)
         lease = f"{self._name}-{next(self._numbers)}"

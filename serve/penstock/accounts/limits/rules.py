@@ -150,4 +150,5 @@ def _rules(scope: Scope, who: str, limits: Limits | None) -> Iterator[Rule]:
 def _amount(rule: Rule, tokens: int) -> int:
     if rule.kind is not Kind.WINDOW:
         return 0
-    return 1 if rule.unit is Unit.REQUESTS else tokens
+    # An estimate may be far too high, so one that is over the limit waits until nothing else is there, not for ever.
+    return 1 if rule.unit is Unit.REQUESTS else min(tokens, rule.limit)
