@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.accounts.account import Account
-from penstock.config.accounts import checked_pattern
+from penstock.config.grants import checked_pattern
 
 
 def account(*models: str, **more: object) -> Account:

@@ -123,6 +123,7 @@ def test_a_bound_of_pods_is_taken_as_the_room_for_rollouts() -> None:
         {"keys": KEYS, "keysFile": "/keys.yaml"},
         {"keys": KEYS, "keysFile": "/keys.yaml", "anonymous": False, "recheck": "1500ms", "outage": "1h30m"},
         {"keysFile": "/keys.yaml", "database": {"file": "/secrets/database"}},
+        {"oidc": {"issuer": "https://login.example.com/", "audience": ["penstock"], "leeway": "1m"}},
     ],
     ids=str,
 )

@@ -161,3 +161,16 @@ def test_whoever_says_where_the_stores_are_opens_nothing_else() -> None:
     values = STORES | {"networkPolicy": {"egress": {"restricted": True, "gateway": [rule]}}}
     assert _outside(values, "gateway") == [rule]
     assert _outside(values, "engine") == []
+
+
+@pytest.mark.parametrize(
+    ("oidc", "ports"),
+    [
+        ({"issuer": "https://login.example.com/realms/llm"}, [443]),
+        ({"issuer": "https://login.example.com:8443/", "jwks": "http://keys.example.com/a:1"}, [8443, 80]),
+    ],
+)
+def test_gateways_reach_the_port_of_an_issuer(oidc: dict[str, Any], ports: list[int]) -> None:
+    accounts = {"oidc": {**oidc, "audience": ["penstock"]}}
+    values = {"accounts": accounts, "networkPolicy": {"egress": {"restricted": True}}}
+    assert [rule["ports"][0]["port"] for rule in _outside(values, "gateway")] == ports

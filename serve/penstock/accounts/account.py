@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from penstock.config.accounts import Role
+from penstock.config.grants import Role
 from penstock.config.limits import KeyLimits
 
 EVERYTHING = "*"

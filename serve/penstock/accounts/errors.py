@@ -2,6 +2,7 @@
 
 Exception
 ├── RefusedKeyError            the key is none that may be used now; send another
+├── TokenClaimsError           the token lacks a claim that the document names; have the issuer write it
 ├── TooManyUnknownKeysError    so many unknown keys came that this one was not looked up; send it again
 └── PenstockError
     ├── DocumentError          change the command or the request
@@ -9,7 +10,8 @@ Exception
     │   ├── NameTakenError     another key has the name
     │   └── NotStoredError     the key stands in the document or a file, and is changed there
     └── MachineError
-        └── StoreError         the store cannot be reached, or is none of ours
+        ├── StoreError         the store cannot be reached, or is none of ours
+        └── IssuerError        the issuer of tokens cannot be reached, or shows no keys
 
 No message holds a key, a hash or a password.
 """
@@ -23,7 +25,8 @@ class RefusedKeyError(Exception):
     """The key may not be used.
 
     Args:
-        reason: `unknown`, `malformed`, `disabled` or `expired`; for logs. Clients are not told more than `malformed`.
+        reason: `unknown`, `malformed`, `disabled` or `expired`; of tokens, what is wrong with them. For logs. Whoever
+            sends a key is not told more than `malformed`.
         key_id: of the key, where there is one.
     """
 
@@ -31,6 +34,11 @@ class RefusedKeyError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.key_id = key_id
+
+
+class TokenClaimsError(Exception):
+    """The token is the issuer's, and lacks a claim that the document names, or it says nothing that can be used. The
+    message names the claim, and not what it holds."""
 
 
 class TooManyUnknownKeysError(Exception):
@@ -51,3 +59,7 @@ class NotStoredError(DocumentError):
 
 class StoreError(MachineError):
     """The store cannot be reached, or is none of ours. The message names it, without user and password."""
+
+
+class IssuerError(MachineError):
+    """The issuer of tokens cannot be reached, or shows no keys. The message names it."""

@@ -1,6 +1,6 @@
 """The accounts of one gateway: all sources of keys, opened, watched and closed together. Used by the gateway.
 
-A store that cannot be reached at the start is tried again until it can; until then the gateway is not ready.
+A store or an issuer that cannot be reached at the start is tried again until it can; so long the gateway is not ready.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.accounts.directory import Directory
-from penstock.accounts.errors import StoreError
+from penstock.accounts.errors import IssuerError, StoreError
 from penstock.accounts.listed import KeysFile, accounts_of
 from penstock.accounts.service import KeyService
 from penstock.config.accounts import Accounts, ListedKey
 from penstock.errors import DocumentError
 
 if TYPE_CHECKING:
+    from penstock.accounts.oidc import Tokens
     from penstock.accounts.store import Store
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,14 @@ class OpenAccounts:
         if settings.keys_file is not None:
             path = Path(settings.keys_file).expanduser()
             self._file = KeysFile(path, lambda accounts: self.directory.replace("file", accounts))
+        self.tokens: Tokens | None = None
+        """Bearer tokens of an issuer; None where the document names none."""
+        if settings.oidc is not None:
+            # As above, of the libraries that check signatures.
+            from penstock.accounts.oidc import Tokens  # noqa: PLC0415
+
+            self.tokens = Tokens(settings.oidc, outage=settings.outage)
+        self._store_is_open = False
         self._missing = "The sources of keys have not been opened yet."
         self._told = ""
         self._knows_document = False
@@ -68,6 +77,12 @@ class OpenAccounts:
         """What to say where the store does not answer. Anybody may read it."""
         return f"The store of keys ({self._store_kind}) cannot be reached; the gateway's log says why."
 
+    @property
+    def issuer_unreachable(self) -> str:
+        """What to say where the issuer of tokens does not answer. Anybody may read it."""
+        issuer = self.settings.oidc.issuer if self.settings.oidc is not None else ""
+        return f"The issuer of tokens, {issuer}, cannot be reached; the gateway's log says why."
+
     def replace_keys(self, keys: Mapping[str, ListedKey]) -> None:
         """Take other keys from the document. Until the first time, no key is called unknown."""
         self._knows_document = True
@@ -84,6 +99,8 @@ class OpenAccounts:
             self._work.cancel()
             await asyncio.wait([self._work])
         await self.directory.close()
+        if self.tokens is not None:
+            await self.tokens.close()
         if self._store is not None:
             await self._store.close()
 
@@ -102,10 +119,16 @@ class OpenAccounts:
             self._tell("The file of keys cannot be read; the gateway's log says why.", error.message)
             return
         try:
-            if self._store is not None:
+            if self._store is not None and not self._store_is_open:
                 await self._store.open()
+                self._store_is_open = True
+            if self.tokens is not None:
+                await self.tokens.open()
         except StoreError as error:
             self._tell(self.unreachable, error.message)
+            return
+        except IssuerError as error:
+            self._tell(self.issuer_unreachable, error.message)
             return
         self._missing = ""
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
-from penstock.config.accounts import MOST_PATTERNS, USER, KeyName, ModelPattern, Moment, Role
+from penstock.config.accounts import KeyName, Moment
+from penstock.config.grants import MOST_PATTERNS, USER, ModelPattern, Role
 from penstock.config.limits import KeyLimits
 from penstock.config.owners import Owner
 from penstock.config.units import Duration

@@ -14,7 +14,8 @@ from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, Ne
 from penstock.accounts.service import listed_entry
 from penstock.cli import keys_tables
 from penstock.cli.keys_where import AdminKeyEnv, DatabaseEnv, Keys, SqliteFile, Url, Where, run
-from penstock.config.accounts import USER, Moment, parse_moment
+from penstock.config.accounts import Moment, parse_moment
+from penstock.config.grants import USER
 from penstock.config.keys import keys_of
 from penstock.config.limits import KeyLimits
 from penstock.config.suggest import nearest

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from penstock.config.base import Section
+from penstock.config.grants import MOST_PATTERNS, USER, ModelPattern, Role
 from penstock.config.limits import KeyLimits, LimitSettings
+from penstock.config.oidc import Oidc
 from penstock.config.owners import Owner
 from penstock.config.units import Duration
 from penstock.config.weights import AbsolutePath, SecretFrom
 
 LONGEST_NAME = 100
-MOST_PATTERNS = 100
 
-_PATTERN = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9._/:*?-]{0,127}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _MOMENT_FORM = "write a time with its offset, for example 2027-01-31T12:00:00Z"
-
-Role = Literal["user", "admin"]
-"""What a key is for: `user` calls models, `admin` manages keys."""
-USER: Role = "user"
 
 
 def checked_name(name: str) -> str:
@@ -34,16 +30,6 @@ def checked_name(name: str) -> str:
             " at the ends"
         )
     return name
-
-
-def checked_pattern(pattern: str) -> str:
-    """A pattern of models' names. Raises ValueError."""
-    if _PATTERN.fullmatch(pattern) is None:
-        raise ValueError(
-            f"{pattern[:128]!r} is no pattern of models; use a served name or an alias, with * for any characters and ?"
-            " for one"
-        )
-    return pattern
 
 
 def checked_hash(text: str) -> str:
@@ -82,9 +68,6 @@ KeyName = Annotated[
     str,
     AfterValidator(checked_name),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}),
-]
-ModelPattern = Annotated[
-    str, AfterValidator(checked_pattern), WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN.pattern}$"})
 ]
 KeyHash = Annotated[
     str, AfterValidator(checked_hash), WithJsonSchema({"type": "string", "pattern": f"^{_HASH.pattern}$"})
@@ -152,8 +135,8 @@ class Accounts(Section):
 
     anonymous: bool | None = None
     """Whether requests without a key are served, for every model. `false` asks every request for a key, and keeps keys
-    in the default store where no other place is named. Default: `false` where keys, a file or a database are named,
-    else open, which `penstock up` refuses on addresses that other machines can reach."""
+    in the default store where no other place is named. Default: `false` where keys, a file, a database or an issuer
+    are named, else open, which `penstock up` refuses on addresses that other machines can reach."""
 
     keys: dict[KeyName, ListedKey] = Field(default_factory=dict)
     """Keys by name, as hashes. A change is taken over in place."""
@@ -165,11 +148,15 @@ class Accounts(Section):
     database: Database | None = None
     """The store that `penstock keys` and `/admin/keys` change."""
 
+    oidc: Oidc | None = None
+    """Bearer tokens of an OpenID Connect issuer, taken beside keys."""
+
     recheck: Duration = Field(default=3.0, gt=0, le=5)
     """A gateway looks a stored key up anew after so long. A revoked one is refused everywhere within this time."""
 
     outage: Duration = 600.0
-    """While the store cannot be reached, stored keys that a gateway knows go on for so long. Unknown ones get 503."""
+    """While the store cannot be reached, stored keys that a gateway knows go on for so long. Unknown ones get 503. The
+    same holds for an issuer and the keys that it signs with."""
 
     limits: LimitSettings = Field(default_factory=LimitSettings)
     """How much keys, teams and models may take, and what tokens cost."""
@@ -181,8 +168,9 @@ class Accounts(Section):
 
     @property
     def knows_keys(self) -> bool:
-        """Whether a place of keys is named."""
-        return bool(self.keys) or self.keys_file is not None or self.database is not None
+        """Whether a place of keys is named, or an issuer of tokens."""
+        named = (self.keys_file, self.database, self.oidc)
+        return bool(self.keys) or any(place is not None for place in named)
 
     @property
     def store(self) -> Database | None:

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from penstock.accounts.account import ANONYMOUS, Account
-from penstock.accounts.errors import RefusedKeyError, StoreError, TooManyUnknownKeysError
+from penstock.accounts.errors import (
+    IssuerError,
+    RefusedKeyError,
+    StoreError,
+    TokenClaimsError,
+    TooManyUnknownKeysError,
+)
 from penstock.accounts.opening import OpenAccounts
 from penstock.accounts.secret import PREFIX
-from penstock.config.accounts import Role
+from penstock.config.grants import Role
 from penstock.gateway.errors import (
     BadRequestError,
     BusyError,
@@ -25,6 +31,9 @@ from penstock.gateway.errors import (
 )
 from penstock.gateway.headers import Header
 
+if TYPE_CHECKING:
+    from penstock.accounts.oidc import Tokens
+
 logger = logging.getLogger(__name__)
 
 _KEY_HEADERS: Final = frozenset([b"x-api-key", b"api-key"])
@@ -33,6 +42,18 @@ _KEY_IN_QUERY: Final = re.compile(
     rb"|psk_",
     re.IGNORECASE,
 )
+_OF_TOKENS: Final = {
+    "malformed token": "it is none that can be read",
+    "algorithm": "it is signed in a way that is not taken here",
+    "unknown signer": "its issuer has no such key to sign with",
+    "signature": "its signature is not its issuer's",
+    "issuer": "it is another issuer's",
+    "audience": "it is meant for another service",
+    "incomplete": "it says not who it is for, by whom, for whom or until when",
+    "not valid yet": "it is not valid yet",
+    "expired": "it has expired",
+}
+"""What whoever sends a token is told. It tells nothing of others, as a word on a key would."""
 _HOW = "Send it as `Authorization: Bearer psk_...`, or in the header x-api-key or api-key."
 
 
@@ -59,8 +80,8 @@ class Gate:
             role: what the request needs.
 
         Raises:
-            UnauthorizedError: there is no key, or it may not be used.
-            ForbiddenError: the key has not this role.
+            UnauthorizedError: there is no key and no token, or it may not be used.
+            ForbiddenError: the key has not this role, or the token lacks a claim.
             BadRequestError: there are two, or one in the query.
             BusyError: so many unknown keys come that this one was not looked up.
             UnavailableError: the key cannot be checked now.
@@ -70,6 +91,8 @@ class Gate:
         key = key_of(headers)
         if key is None:
             account = self._nobody(role)
+        elif self._accounts.tokens is not None and _looks_like_token(key):
+            account = await self._bearer(self._accounts.tokens, key)
         else:
             account = await self._account(key, role)
         if role not in account.roles:
@@ -103,11 +126,23 @@ class Gate:
                 f"{self._accounts.unreachable} Keys that this gateway knows go on; this one it cannot check."
             ) from None
 
+    async def _bearer(self, tokens: Tokens, token: bytes) -> Account:
+        try:
+            return await tokens.find(token)
+        except RefusedKeyError as refusal:
+            logger.info("token refused", extra={"fields": {"key": refusal.key_id, "reason": refusal.reason}})
+            raise UnauthorizedError(f"The token is not valid: {_OF_TOKENS[refusal.reason]}.") from None
+        except TokenClaimsError as error:
+            raise ForbiddenError(f"{error} Ask whoever runs the issuer.", code="claim_missing") from None
+        except IssuerError:
+            raise self._unavailable(
+                f"{self._accounts.issuer_unreachable} What its known keys have signed goes on; this it cannot check.",
+                code="issuer_unavailable",
+            ) from None
+
     @staticmethod
-    def _unavailable(message: str) -> UnavailableError:
-        return UnavailableError(
-            f"{message} Try again later.", code="store_unavailable", layer="accounts", retry_after=2.0
-        )
+    def _unavailable(message: str, code: str = "store_unavailable") -> UnavailableError:
+        return UnavailableError(f"{message} Try again later.", code=code, layer="accounts", retry_after=2.0)
 
 
 def key_of(headers: list[Header]) -> bytes | None:
@@ -131,6 +166,11 @@ def key_of(headers: list[Header]) -> bytes | None:
             )
         found = key or found
     return found
+
+
+def _looks_like_token(key: bytes) -> bool:
+    """Whether it is to be read as a token of an issuer. Keys have no dots."""
+    return key.count(b".") == 2
 
 
 def _refuse_key_in(query: bytes) -> None:
