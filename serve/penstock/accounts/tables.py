@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -82,3 +83,42 @@ audit = Table(
     Column("details", JSON, nullable=False),
     Index("ix_penstock_audit_key_id", "key_id"),
 )
+
+usage = Table(
+    "penstock_usage",
+    metadata,
+    Column("uid", LargeBinary(12), primary_key=True),
+    Column("at", Moment, nullable=False),
+    # No foreign key: what was used stays when the key goes, and listed keys are nowhere else.
+    Column("key_id", String(255), nullable=False),
+    Column("team", String(255), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("endpoint", String(255), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("prompt", Integer, nullable=False),
+    Column("completion", Integer, nullable=False),
+    Column("cached", Integer, nullable=False),
+    Column("exact", Boolean, nullable=False),
+    Column("first_byte_ms", Integer),
+    Column("duration_ms", Integer, nullable=False),
+    Column("request_id", String(255), nullable=False),
+    Index("ix_penstock_usage_at", "at"),
+)
+
+
+def _sums(name: str) -> Table:
+    numbers = ("requests", "failed", "guessed", "prompt", "completion", "cached")
+    return Table(
+        name,
+        metadata,
+        # The beginning of the hour or the day. It comes first, because questions are about a stretch of time.
+        Column("start", Moment, primary_key=True),
+        Column("key_id", String(255), primary_key=True),
+        Column("team", String(255), primary_key=True),
+        Column("model", String(255), primary_key=True),
+        *(Column(number, BigInteger, nullable=False) for number in numbers),
+    )
+
+
+usage_hours = _sums("penstock_usage_hours")
+usage_days = _sums("penstock_usage_days")
