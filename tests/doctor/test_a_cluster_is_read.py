@@ -144,7 +144,7 @@ def api() -> Iterator[Api]:
             "/apis/ray.io/v1": {"resources": [{"name": "rayservices"}]},
             SPACE: {"metadata": {"name": "penstock"}},
         },
-        secrets=["hub-token", "registry"],
+        secrets=["hub-token", "registry", "test-penstock-keys"],
     )
     with serving(served):
         yield served
@@ -174,7 +174,7 @@ def test_a_release_as_the_chart_makes_it_is_read_whole(api: Api, look: Any) -> N
     assert (pair.needs.requests["nvidia.com/gpu"], pair.needs.requests["cpu"]) == (2, 6)
     assert pair.needs.node_selector == {"nvidia.com/gpu.product": "NVIDIA-L4"}
     assert pair.needs.tolerations == (Toleration("nvidia.com/gpu", "Exists", "", "NoSchedule"),)
-    assert {named.name for named in release.secrets} == {"hub-token", "registry"}
+    assert {named.name for named in release.secrets} == {"hub-token", "registry", "test-penstock-keys"}
     assert release.claims == (Reference("models", "engine pods"),)
     assert {application.model for application in release.applications} == {"chat", "small", ""}
     assert {seen.name: seen.used.get("cpu") for seen in facts.nodes} == {"cpu-1": 3, "cpu-2": None, "gpu-1": None}

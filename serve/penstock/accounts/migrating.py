@@ -28,7 +28,10 @@ _LOCK: Final = 0x70656E73746F636B
 _LOCK_TIMEOUT: Final = 60
 """Seconds."""
 
-_HERE = Path(__file__).with_name("migrations")
+SCRIPTS: Final = Path(__file__).with_name("migrations")
+"""The folder of the migrations."""
+VERSION_TABLE: Final = "penstock_schema"
+"""Where a store remembers which of them it has had."""
 _one_at_a_time = threading.Lock()
 """alembic keeps its context in the module."""
 
@@ -72,7 +75,7 @@ def _migrate_sqlite(address: Address) -> None:
 
 def _upgrade(connection: Connection, address: Address) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     with _one_at_a_time:
         try:

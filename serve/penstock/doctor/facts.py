@@ -120,6 +120,21 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySource:
+    """A place that keys or tokens are checked with. `error` is empty where it can be read or asked."""
+
+    kind: Literal["file", "store", "issuer"]
+    name: str
+    """What it is, and where; without user and password."""
+    keys: int | None = None
+    """How many keys it has, where that was found out."""
+    tables: Literal["current", "older", "newer", "none"] | None = None
+    """Of a store, against those of this version."""
+    error: str = ""
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Flags:
     """The options that the installed vLLM knows, with underscores; `error` says why they are not known."""
 
@@ -173,6 +188,8 @@ class Facts:
     port: Port | None = None
     hosts: tuple[Host, ...] = ()
     weights: tuple[Weights, ...] = ()
+    key_sources: tuple[KeySource, ...] = ()
+    """Those of the document that were looked at."""
     offline: bool = False
     """Nobody may be asked: sources were not looked at."""
     flags: Flags | None = None

@@ -8,11 +8,12 @@ from penstock.config import Document
 from penstock.config.weights import Weights
 from penstock.doctor.checks.software import LIBRARIES
 from penstock.doctor.facts import Facts, Running
-from penstock.doctor.probes import gpus, machine, software, sources
+from penstock.doctor.probes import accounts, gpus, machine, software, sources
 from penstock.errors import DocumentError
 
 HOST_LIMIT = 6.0
 SOURCE_LIMIT = 20.0
+ACCOUNTS_LIMIT = 10.0
 
 
 def gather(
@@ -47,6 +48,7 @@ def gather(
         port=machine.port(document.gateway.host, document.gateway.port) if document else machine.port(*_default()),
         hosts=sources.hosts(document, limit=HOST_LIMIT) if ask and document else (),
         weights=sources.weights(document, offline=offline, limit=SOURCE_LIMIT) if document else (),
+        key_sources=accounts.sources(document.accounts, offline=offline, limit=ACCOUNTS_LIMIT) if document else (),
         offline=offline,
         flags=software.flags() if deep else None,
         clock=time.time(),

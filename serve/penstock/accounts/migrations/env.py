@@ -2,12 +2,13 @@
 
 from alembic import context
 
+from penstock.accounts.migrating import VERSION_TABLE
 from penstock.accounts.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table="penstock_schema",
+    version_table=VERSION_TABLE,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
 from yarl import URL
@@ -19,6 +17,7 @@ from yarl import URL
 from penstock.config import Document, Source, parse_source
 from penstock.config import Weights as Settings
 from penstock.doctor.facts import Host, Weights
+from penstock.doctor.probes.together import together
 from penstock.engine.weights import Listing, Patience, RemoteFile, UnreachableError, inspect, weights_size
 from penstock.engine.weights.names import source_name
 from penstock.engine.weights.places import endpoint_of, open_remote
@@ -26,7 +25,6 @@ from penstock.engine.weights.store import Store
 from penstock.engine.weights.transfer import new_session
 from penstock.errors import WeightsError
 
-T = TypeVar("T")
 _AMAZON = "https://s3.amazonaws.com"
 _GOOGLE = "https://storage.googleapis.com"
 _PATIENCE = Patience(attempts=1, connect=5.0, silence=8.0)
@@ -44,7 +42,7 @@ def hosts(document: Document, *, limit: float) -> tuple[Host, ...]:
     urls = sorted({url for scheme, url in services.items() if scheme in schemes})
     jobs = [partial(_ask, url, limit) for url in urls]
     late = [Host(url, error=f"no answer within {limit:.0f} seconds") for url in urls]
-    return tuple(_together(jobs, late, limit + 1))
+    return tuple(together(jobs, late, limit + 1))
 
 
 def weights(document: Document, *, offline: bool, limit: float) -> tuple[Weights, ...]:
@@ -60,7 +58,7 @@ def weights(document: Document, *, offline: bool, limit: float) -> tuple[Weights
         _from_cache(name, source, document.weights, error=f"{source} did not answer within {limit:.0f} seconds.")
         for name, source in wanted
     ]
-    return tuple(_together(jobs, late, limit))
+    return tuple(together(jobs, late, limit))
 
 
 def _sources(document: Document) -> Iterable[tuple[str, Source]]:
@@ -167,23 +165,3 @@ def _cached(source: Source, settings: Settings) -> tuple[RemoteFile, ...]:
     except (OSError, RuntimeError, ValueError):
         return ()
     return manifest.files if manifest is not None else ()
-
-
-def _together(jobs: Sequence[Callable[[], T]], late: Sequence[T], limit: float) -> list[T]:
-    """Results of jobs that run at the same time; what `late` holds for those that take more than `limit` seconds."""
-    results = list(late)
-
-    def work(position: int, job: Callable[[], T]) -> None:
-        results[position] = job()
-
-    # Not an executor: a name server that never answers would keep the process from ending.
-    threads = [
-        threading.Thread(target=work, args=(position, job), daemon=True, name=f"doctor-{position}")
-        for position, job in enumerate(jobs)
-    ]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + limit
-    for thread in threads:
-        thread.join(max(end - time.monotonic(), 0))
-    return list(results)
