@@ -19,6 +19,7 @@ from typing import Any, Final
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from penstock.accounts.limits.counters import (
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX: Final = "{penstock}:"
 """Of all keys. The braces put them together where Redis is a cluster, which scripts need."""
+PROBE: Final = "probe"
 PATIENCE: Final = 2.0
 """Seconds that Redis has to answer."""
 TRY_AGAIN: Final = 0.25
@@ -79,6 +81,8 @@ class RedisCounters:
         """Whether it could ever be reached."""
         self._held: dict[str, list[str]] = {}
         """Counters of slots, by the leases in them."""
+        self._leaving: dict[str, set[str]] = {}
+        """Leases that are over, by counters of slots, until Redis has heard of it."""
         self._entries: list[Entry] = []
         self._owed: dict[str, Entry] = {}
         """Of budgets, while Redis is gone."""
@@ -121,6 +125,8 @@ class RedisCounters:
         for entry in entries:
             if entry.kind is Kind.SLOTS:
                 self._held.pop(entry.lease, None)
+                if not self._gone:
+                    self._leaving.setdefault(entry.counter, set()).add(entry.lease)
             if not self._gone:
                 self._entries.append(entry)
             elif entry.kind is Kind.BUDGET:
@@ -150,6 +156,10 @@ class RedisCounters:
         arguments: list[Any] = [self._now(), lease, int(LEASE * 1000)]
         for charge in charges:
             arguments += (charge.rule.kind.value, charge.rule.limit, charge.amount)
+        # Whoever has its answer may ask again before Redis has heard that it has.
+        for place, charge in enumerate(charges, start=1):
+            for leaving in self._leaving.get(charge.counter, ()):
+                arguments += (place, leaving)
         said = await self._ask(self._admit_script, [PREFIX + charge.counter for charge in charges], arguments)
         verdict = Verdict(tuple(State(bool(fits), *rest) for fits, *rest in said))
         if verdict.admitted and (slots := [c.counter for c in charges if c.rule.kind is Kind.SLOTS]):
@@ -183,7 +193,15 @@ class RedisCounters:
             await self._ask(self._settle_script, keys, arguments)
         except CountersGoneError:
             return
+        self._left(self._batch)
         self._batch = []
+
+    def _left(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if (leaving := self._leaving.get(entry.counter)) is not None:
+                leaving.discard(entry.lease)
+                if not leaving:
+                    del self._leaving[entry.counter]
 
     def _owe(self, entry: Entry) -> None:
         before = self._owed.get(entry.counter)
@@ -206,7 +224,9 @@ class RedisCounters:
     async def _probe(self) -> None:
         # What writes: a Redis that is full, or a copy of another, is of no use.
         try:
-            await self._run(self._renew_script, [f"{PREFIX}probe"], [self._now(), int(LEASE * 1000), self._name])
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            keys, arguments = [PREFIX + PROBE], [self._now(), int(LEASE * 1000), self._name]
+            await self._renew_script(keys=keys, args=arguments)
         except _UNREACHABLE as error:
             self._tell_gone(error)
             return
@@ -222,9 +242,11 @@ class RedisCounters:
     async def _renew(self) -> None:
         """Say that requests are still in progress, also to a Redis that has forgotten them."""
         held = [(counter, lease) for lease, counters in self._held.items() for counter in counters]
+        # Also where there are none: nobody may have asked it for long, and whoever looks at the metrics wants to know.
+        asked = [(PROBE, self._name), *held]
         try:
-            for first in range(0, len(held), BATCH):
-                part = held[first : first + BATCH]
+            for first in range(0, len(asked), BATCH):
+                part = asked[first : first + BATCH]
                 keys = [PREFIX + counter for counter, _ in part]
                 life = int(LEASE * 1000)
                 await self._ask(self._renew_script, keys, [self._now(), life, *(lease for _, lease in part)])
@@ -235,19 +257,22 @@ class RedisCounters:
 
     async def _ask(self, script: Any, keys: list[str], arguments: list[Any]) -> Any:
         try:
-            return await self._run(script, keys, arguments)
+            try:
+                return await script(keys=keys, args=arguments)
+            except RedisConnectionError:
+                # A connection that ended while nobody used it says nothing of Redis, and the others are as old.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                return await script(keys=keys, args=arguments)
         except _UNREACHABLE as error:
             if not self._gone:
                 self._lose(error)
             raise CountersGoneError from None
 
-    @staticmethod
-    async def _run(script: Any, keys: list[str], arguments: list[Any]) -> Any:
-        return await script(keys=keys, args=arguments)
-
     def _lose(self, error: BaseException) -> None:
         self._gone = True
         self._tell_gone(error)
+        # Leases that nobody renews end by themselves.
+        self._leaving.clear()
         entries, self._entries = self._entries, []
         for entry in entries:
             if entry.kind is Kind.BUDGET:

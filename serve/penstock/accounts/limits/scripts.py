@@ -66,6 +66,8 @@ end
 
 local function gone_in(bucket) return (bucket + N + 1) * W - now end
 
+for n = 4 + 3 * #KEYS, #ARGV, 2 do redis.call('ZREM', KEYS[tonumber(ARGV[n])], ARGV[n + 1]) end
+
 local states, all_fit = {}, true
 for n, key in ipairs(KEYS) do
     local kind, limit, amount = ARGV[3 * n + 1], tonumber(ARGV[3 * n + 2]), tonumber(ARGV[3 * n + 3])
@@ -116,8 +118,9 @@ end
 return states
 """
 )
-"""KEYS: counters. ARGV: the time or nothing, the lease, its life; and for each counter its kind, its limit and the
-charge. Returns for each counter whether it fits, what is used, the wait, the reset and the bucket."""
+"""KEYS: counters. ARGV: the time or nothing, the lease, its life; for each counter its kind, its limit and the charge;
+then leases that are over, each after the place of its counter. Returns for each counter whether it fits, what is used,
+the wait, the reset and the bucket."""
 
 SETTLE: Final = (
     _COMMON
