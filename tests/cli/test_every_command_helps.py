@@ -10,7 +10,7 @@ import pytest
 
 from penstock.cli.main import main
 
-COMMANDS = ["up", "apply", "down", "status", "chat", "pull", "doctor", "render", "schema"]
+COMMANDS = ["up", "apply", "down", "status", "chat", "pull", "usage", "doctor", "render", "schema"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from penstock.accounts.address import sqlite
+from penstock.accounts.ledger.opening import OpenUsage
 from penstock.cli.main import _COMMANDS
 from penstock.config import Document
+from penstock.config.usage import UsageSettings
 from penstock.gateway import errors
+from penstock.gateway.accounting import Accounting
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.routes import ROUTES
 from penstock.gateway.scaling_metrics import ScalingMetrics
@@ -44,6 +48,7 @@ def test_every_metric_is_listed_and_no_other() -> None:
     metrics.watch(dict, lambda: 0)
     StartMetrics(list).register(metrics.registry)
     ScalingMetrics(list).register(metrics.registry)
+    Accounting(OpenUsage(UsageSettings(), sqlite(Path("accounts.db"))), metrics.registry)
     names = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()

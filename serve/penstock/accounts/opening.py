@@ -19,6 +19,7 @@ from penstock.config.accounts import Accounts, ListedKey
 from penstock.errors import DocumentError
 
 if TYPE_CHECKING:
+    from penstock.accounts.ledger.opening import OpenUsage
     from penstock.accounts.oidc import Tokens
     from penstock.accounts.store import Store
 
@@ -39,6 +40,8 @@ class OpenAccounts:
         self.settings = settings
         self._store: Store | None = None
         self._store_kind = ""
+        self.usage: OpenUsage | None = None
+        """The ledger; None where usage is not kept."""
         if settings.database is not None:
             # Only now: where there is no store, nobody waits for the libraries of databases.
             from penstock.accounts.address import address_of  # noqa: PLC0415
@@ -46,6 +49,10 @@ class OpenAccounts:
 
             address = address_of(settings.database)
             self._store, self._store_kind = Store(address), address.kind
+            if settings.counts_usage:
+                from penstock.accounts.ledger.opening import OpenUsage  # noqa: PLC0415
+
+                self.usage = OpenUsage(settings.usage, address)
         self.directory = Directory(self._store, life=settings.recheck, outage=settings.outage)
         self.service = KeyService(self._store, lambda: self.directory.listed)
         self._file: KeysFile | None = None
@@ -101,6 +108,8 @@ class OpenAccounts:
         await self.directory.close()
         if self.tokens is not None:
             await self.tokens.close()
+        if self.usage is not None:
+            await self.usage.close()
         if self._store is not None:
             await self._store.close()
 
@@ -117,6 +126,13 @@ class OpenAccounts:
                 self._file.load()
         except DocumentError as error:
             self._tell("The file of keys cannot be read; the gateway's log says why.", error.message)
+            return
+        try:
+            if self.usage is not None:
+                await self.usage.start()
+        except OSError as error:
+            said = f"{error.strerror or error}: {error.filename}"
+            self._tell("The folder for usage cannot be used; the gateway's log says why.", said)
             return
         try:
             if self._store is not None and not self._store_is_open:

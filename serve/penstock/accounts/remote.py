@@ -1,17 +1,18 @@
 """Keys over a gateway's `/admin/...`: the same as `service` does with the store itself, from anywhere. Used by
-`penstock keys --url`.
+`penstock keys --url` and `penstock usage --url`.
 """
 
 from __future__ import annotations
 
 import json
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from penstock.accounts.errors import NoSuchKeyError
+from penstock.accounts.ledger.report import Question, UsageReport
 from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation
 from penstock.errors import DocumentError, MachineError, PenstockError
 
@@ -80,6 +81,12 @@ class RemoteKeys:
         """The last changes, the latest first."""
         which = "" if key_id is None else f"&id={quote(key_id, safe='')}"
         return _read(_Changes, await self._ask("GET", f"audit?limit={limit}{which}")).changes
+
+    async def usage(self, question: Question) -> UsageReport:
+        """What requests took."""
+        asked = question.model_dump(mode="json", exclude_none=True, exclude={"by"})
+        query = urlencode({"by": ",".join(question.by), **asked})
+        return _read(UsageReport, await self._ask("GET", f"usage?{query}"))
 
     async def _ask(self, method: str, path: str, body: BaseModel | None = None) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}

@@ -1,4 +1,4 @@
-"""Where `penstock keys` works: on this machine's store, on another one, or through a gateway's `/admin`."""
+"""Where `penstock keys` and `usage` work: on this machine's store, on another one, or through a gateway's `/admin`."""
 
 from __future__ import annotations
 
@@ -70,23 +70,10 @@ def run(work: Callable[[Keys, str], Awaitable[Answer]], where: Where) -> Answer:
 
 @asynccontextmanager
 async def _keys(where: Where) -> AsyncIterator[Keys]:
-    named = [
-        option
-        for option, given in (
-            ("--database-env", where.database_env),
-            ("--sqlite", where.sqlite_file),
-            ("--url", where.url),
-        )
-        if given is not None
-    ]
-    if len(named) > 1:
-        raise DocumentError(f"{' and '.join(named)} name two stores.", remedy="Leave one out.")
     if where.url is not None:
-        yield _remote(where.url, where.admin_key_env)
+        yield remote_keys(where)
         return
-    if where.admin_key_env is not None:
-        raise DocumentError("--admin-key-env is for asking a gateway.", remedy="Name it with --url, or leave it out.")
-    store = Store(_address(where))
+    store = Store(address_of_store(where))
     try:
         await store.open()
         yield KeyService(store)
@@ -94,7 +81,10 @@ async def _keys(where: Where) -> AsyncIterator[Keys]:
         await store.close()
 
 
-def _remote(url: str, admin_key_env: str | None) -> RemoteKeys:
+def remote_keys(where: Where) -> RemoteKeys:
+    """The gateway of `--url`. Raises DocumentError."""
+    _check(where)
+    url, admin_key_env = where.url or "", where.admin_key_env
     try:
         checked_endpoint(url)
     except ValueError as error:
@@ -110,10 +100,28 @@ def _remote(url: str, admin_key_env: str | None) -> RemoteKeys:
     return RemoteKeys(url, key.strip())
 
 
-def _address(where: Where) -> Address:
+def address_of_store(where: Where) -> Address:
+    """Of the store that the options name. Raises DocumentError, StoreError."""
+    _check(where)
+    if where.admin_key_env is not None:
+        raise DocumentError("--admin-key-env is for asking a gateway.", remedy="Name it with --url, or leave it out.")
     if where.sqlite_file is not None:
         return sqlite(where.sqlite_file.expanduser().absolute())
     return address_of(_database(where.database_env))
+
+
+def _check(where: Where) -> None:
+    named = [
+        option
+        for option, given in (
+            ("--database-env", where.database_env),
+            ("--sqlite", where.sqlite_file),
+            ("--url", where.url),
+        )
+        if given is not None
+    ]
+    if len(named) > 1:
+        raise DocumentError(f"{' and '.join(named)} name two stores.", remedy="Leave one out.")
 
 
 def _database(env: str | None) -> Database:

@@ -30,6 +30,7 @@ _COMMANDS = (
     _Command("chat", "Talk to a served model."),
     _Command("pull", "Fetch the weights of the document's models."),
     _Command("keys", "Make, show and revoke the keys that clients send."),
+    _Command("usage", "Show what keys, teams and models took."),
     _Command("doctor", "Look for what is wrong with the machine and the document."),
     _Command("bench", "Measure one or several addresses side by side."),
     _Command("render", "Print the configuration that Ray Serve gets."),

@@ -14,6 +14,7 @@ from penstock.config.limits import KeyLimits, LimitSettings
 from penstock.config.oidc import Oidc
 from penstock.config.owners import Owner
 from penstock.config.units import Duration
+from penstock.config.usage import UsageSettings
 from penstock.config.weights import AbsolutePath, SecretFrom
 
 LONGEST_NAME = 100
@@ -161,6 +162,15 @@ class Accounts(Section):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     """How much keys, teams and models may take, and what tokens cost."""
 
+    usage: UsageSettings = Field(default_factory=UsageSettings)
+    """What is kept of requests: who used which model, and how many tokens."""
+
+    @model_validator(mode="after")
+    def _usage_has_a_place(self) -> Self:
+        if self.usage.enabled and self.store is None:
+            raise ValueError("usage.enabled asks for a store: name it with database, for example database: {}")
+        return self
+
     @property
     def asks_for_keys(self) -> bool:
         """Whether a request needs a key."""
@@ -171,6 +181,11 @@ class Accounts(Section):
         """Whether a place of keys is named, or an issuer of tokens."""
         named = (self.keys_file, self.database, self.oidc)
         return bool(self.keys) or any(place is not None for place in named)
+
+    @property
+    def counts_usage(self) -> bool:
+        """Whether usage is kept."""
+        return self.store is not None and self.usage.enabled is not False
 
     @property
     def store(self) -> Database | None:

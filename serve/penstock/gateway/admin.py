@@ -9,7 +9,7 @@ import orjson
 
 from penstock.accounts.account import Account
 from penstock.accounts.errors import NameTakenError, NoSuchKeyError, NotStoredError, StoreError
-from penstock.accounts.service import KeyService
+from penstock.accounts.opening import OpenAccounts
 from penstock.gateway.admin_openapi import openapi
 from penstock.gateway.admin_operations import OPERATIONS, Operation, Request
 from penstock.gateway.call import Call
@@ -29,7 +29,7 @@ LARGEST_BODY: Final = 2**16
 _JSON: Final[list[Header]] = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
-async def administer(call: Call, service: KeyService, account: Account) -> None:
+async def administer(call: Call, accounts: OpenAccounts, account: Account) -> None:
     """Answer a request for `/admin/...` of an account that has the role. Raises GatewayError."""
     segments = call.raw_path.decode("latin-1").strip("/").split("/")[1:]
     if segments == ["openapi.json"]:
@@ -44,7 +44,8 @@ async def administer(call: Call, service: KeyService, account: Account) -> None:
     except ValueError:
         raise BadRequestError("The query has too many parameters.") from None
     try:
-        made = await operation.run(service, Request(key_id, body, query, f"key:{account.id}"))
+        request = Request(key_id, body, query, f"key:{account.id}", accounts.usage)
+        made = await operation.run(accounts.service, request)
     except NoSuchKeyError as error:
         raise NotFoundError(error.message, code="key_not_found") from None
     except NameTakenError as error:

@@ -6,14 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from penstock.accounts.ledger.report import DIMENSIONS, Question, UsageReport
 from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation
 from penstock.accounts.service import MOST_CHANGES, KeyService
-from penstock.gateway.errors import BadRequestError
+from penstock.gateway.errors import BadRequestError, NotFoundError
+
+if TYPE_CHECKING:
+    from penstock.accounts.ledger.opening import OpenUsage
 
 Asked = TypeVar("Asked", bound=BaseModel)
 
@@ -39,6 +43,8 @@ class Request:
     body: bytes
     query: Mapping[str, list[str]]
     actor: str
+    usage: OpenUsage | None = None
+    """The ledger; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,27 @@ async def _audit(service: KeyService, request: Request) -> AuditLog:
     return AuditLog(changes=await service.changes(request.query.get("id", [None])[0], int(limit)))
 
 
+async def _usage(_: KeyService, request: Request) -> UsageReport:
+    if request.usage is None:
+        raise NotFoundError(
+            "Usage is not kept here. The document's accounts.usage and accounts.database change that.",
+            code="usage_off",
+        )
+    given: dict[str, Any] = {name: values[-1] for name, values in request.query.items() if name in _USAGE_QUERY}
+    if "by" in given:
+        given["by"] = tuple(word for word in given["by"].split(",") if word)
+    return await request.usage.report(_valid(Question, given))
+
+
 def _parsed(model: type[Asked], body: bytes) -> Asked:
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise BadRequestError("The body is no JSON.", code="invalid_json") from None
+    return _valid(model, document)
+
+
+def _valid(model: type[Asked], document: Any) -> Asked:
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -109,6 +131,17 @@ def _parsed(model: type[Asked], body: bytes) -> Asked:
         said = first["msg"].removeprefix("Value error, ")
         raise BadRequestError(f"{param or 'The body'}: {said}.", param=param) from None
 
+
+_USAGE_QUERY: Final[dict[str, dict[str, Any]]] = {
+    "by": {
+        "type": "string",
+        "default": "team,model",
+        "description": f"What to tell apart: some of {', '.join(DIMENSIONS)}, separated by commas.",
+    },
+    "since": {"type": "string", "format": "date-time", "description": "Default: the last 30 days."},
+    "until": {"type": "string", "format": "date-time"},
+    **{name: {"type": "string"} for name in ("key", "team", "model")},
+}
 
 OPERATIONS: Final = (
     Operation("GET", "keys", "All keys, without the keys themselves.", _list, KeyList),
@@ -126,6 +159,7 @@ OPERATIONS: Final = (
     Operation("POST", "keys/{id}/limits", "Give a key other limits.", _limit, KeyRecord, NewLimits),
     Operation("POST", "keys/{id}/disable", "Refuse a key from now on.", _disable, KeyRecord),
     Operation("POST", "keys/{id}/enable", "Take a disabled key again.", _enable, KeyRecord),
+    Operation("GET", "usage", "What requests took.", _usage, UsageReport, query=_USAGE_QUERY),
     Operation(
         "GET",
         "audit",

@@ -20,6 +20,7 @@ from penstock import config
 from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
 from penstock.gateway import admin, bodies, cors
+from penstock.gateway.accounting import Accounting
 from penstock.gateway.admission import enter, leave
 from penstock.gateway.attempt import Count, Request
 from penstock.gateway.authentication import Gate
@@ -35,7 +36,7 @@ from penstock.gateway.errors import (
 )
 from penstock.gateway.headers import Header, first
 from penstock.gateway.leases import LeaseSource
-from penstock.gateway.metrics import CONTENT_TYPE, Metrics
+from penstock.gateway.metrics import CONTENT_TYPE, NO_MODEL, Metrics
 from penstock.gateway.pool import LeasePool, PoolSettings
 from penstock.gateway.relay import Relay
 from penstock.gateway.routes import (
@@ -91,6 +92,8 @@ class GatewayApp:
         self._account_of = account_of
         self._accounts = accounts
         self._gate = Gate(accounts) if accounts is not None else None
+        usage = accounts.usage if accounts is not None else None
+        self._accounting = Accounting(usage, self.metrics.registry) if usage is not None else None
         self._limits = limits
         self._limiter = limits.limiter if limits is not None else None
         if self._limiter is not None:
@@ -239,6 +242,8 @@ class GatewayApp:
         request = Request(
             path + (f"?{call.query.decode('latin-1')}" if call.query else ""), body, content_type, asked.stream
         )
+        if self._accounting is not None:
+            self._accounting.check()
         if self._accounts is not None:
             request = _counted(call, request, asked)
         task = asyncio.current_task()
@@ -266,7 +271,7 @@ class GatewayApp:
             await call.respond(204, [(b"allow", admin.ALLOW)])
             return
         call.account = await self._gate.admit(call.headers, call.query, "admin")
-        await admin.administer(call, self._accounts.service, call.account)
+        await admin.administer(call, self._accounts, call.account)
 
     async def _models(self, call: Call, _: Route) -> None:
         await call.respond(200, _JSON, orjson.dumps(self._catalog.listing(_permit(call))))
@@ -327,6 +332,8 @@ class GatewayApp:
             status = CLIENT_GONE
         first_byte = call.first_byte - call.began if call.first_byte is not None else None
         self.metrics.answered(call.model, call.endpoint, status, now - call.began, first_byte)
+        if self._accounting is not None and call.model != NO_MODEL:
+            self._accounting.note(call, status, now - call.began)
         if access.isEnabledFor(logging.INFO):
             access.info(
                 "request",
