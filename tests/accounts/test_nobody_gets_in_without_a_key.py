@@ -1,13 +1,11 @@
-"""The security table: every way in that somebody might try, on a gateway that listens. The only way is a valid key."""
+"""Every way in that somebody might try, on a gateway that listens. The only way is a valid key.
+`test_the_security_table` has them in one table, kind by kind."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -15,82 +13,18 @@ import pytest
 
 from penstock.accounts import secret
 from penstock.accounts.account import Account
-from penstock.accounts.opening import OpenAccounts
-from penstock.accounts.records import NewKey, Rotation
-from penstock.gateway.catalog import ModelEntry
+from penstock.accounts.records import NewKey
 from penstock.gateway.routes import OPEN_TO_ALL, ROUTES
-from support.gateways import Gateway, Response, answers, ask, chat, connected, get, post, running_gateway
-from support.keys import listed, opened
+from support.closed_gateways import ME, World, bearer, closed_gateway, refused
+from support.gateways import ask, chat, connected, get, post
 
 pytestmark = pytest.mark.integration
-
-MODELS = [ModelEntry("demo", ("default",)), ModelEntry("secret-model", ("hidden",)), ModelEntry("org/big")]
-ME = "cli:test"
-
-
-@dataclass
-class World:
-    gateway: Gateway
-    accounts: OpenAccounts
-    user: str
-    admin: str
-    narrow: str
-    disabled: str
-    expired: str
-    deleted: str
-    rotated_away: str
-    listed: str
-    log: pytest.LogCaptureFixture
-
-    @property
-    def keys(self) -> list[str]:
-        return [self.user, self.admin, self.narrow, self.disabled, self.expired, self.deleted, self.rotated_away,
-                self.listed]  # fmt: skip
 
 
 @pytest.fixture
 async def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
-    caplog.set_level(logging.DEBUG)
-    in_list = secret.new_key()
-    settings = {"database": {"sqlite": str(tmp_path / "accounts.db")}}
-    async with opened(settings, {"listed": listed(in_list, models=["demo"])}) as accounts:
-        service = accounts.service
-
-        async def make(name: str, **more: object) -> str:
-            return (await service.create(NewKey(name=name, **more), actor=ME)).key.get_secret_value()  # type: ignore[arg-type]
-
-        made = World(
-            gateway=None,  # type: ignore[arg-type]
-            accounts=accounts,
-            user=await make("user"),
-            admin=await make("admin", roles=["admin"]),
-            narrow=await make("narrow", models=["demo"]),
-            disabled=await make("disabled"),
-            expired=await make("expired", expires=datetime.now(UTC) - timedelta(seconds=1)),
-            deleted=await make("deleted"),
-            rotated_away=await make("rotated"),
-            listed=in_list,
-            log=caplog,
-        )
-        await service.disable("disabled", actor=ME)
-        await service.delete("deleted", actor=ME)
-        await service.rotate("rotated", Rotation(overlap=0), actor=ME)
-        async with running_gateway(answers, models=MODELS, accounts=accounts) as gateway:
-            made.gateway = gateway
-            yield made
-        for key in made.keys:
-            for record in caplog.records:
-                assert key not in str(vars(record)), "a key stands in the log"
-                assert secret.digest(key.encode()).hex() not in str(vars(record)), "a hash stands in the log"
-
-
-def bearer(key: str) -> list[tuple[str, str]]:
-    return [("authorization", f"Bearer {key}")]
-
-
-def refused(answer: Response, status: int, code: str) -> None:
-    assert (answer.status, answer.error["code"]) == (status, code), answer.body
-    assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+    async with closed_gateway(tmp_path, caplog) as made:
+        yield made
 
 
 HEADERS = {
