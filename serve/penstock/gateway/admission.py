@@ -21,6 +21,7 @@ from penstock.gateway.call import Call
 from penstock.gateway.errors import BudgetSpentError, LimitedError, UnavailableError
 from penstock.gateway.headers import Header
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.turns import Line
 
 _ANSWERS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"})
 _READS: Final = frozenset({"/v1/embeddings", "/v1/rerank", "/v1/score"})
@@ -46,8 +47,10 @@ async def enter(limiter: Limiter, metrics: Metrics, call: Call, asked: Asked, bo
         UnavailableError: nobody can tell.
     """
     tokens = expected_tokens(call.endpoint, asked, body_size)
+    account = call.account or ANONYMOUS
+    call.line = Line(account.id, limiter.share_of(account))
     try:
-        admission = await limiter.admit(call.account or ANONYMOUS, call.model, tokens)
+        admission = await limiter.admit(account, call.model, tokens)
     except OverLimitError as error:
         call.common += standing_lines(error.standing)
         metrics.limited(error.rule.scope, error.rule.name)

@@ -13,8 +13,9 @@ from penstock.gateway.errors import BadRequestError, GatewayError, TooLargeError
 from penstock.gateway.headers import HELD, REQUEST_ID, Header, first, request_id
 from penstock.gateway.metrics import NO_MODEL
 from penstock.gateway.routes import dialect_of
+from penstock.gateway.turns import Line
 from penstock.gateway.usage import Usage
-from penstock.gateway.waiting import MOMENT
+from penstock.gateway.waiting import MOMENT, NOBODY
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -54,6 +55,8 @@ class Call:
         self.dialect = dialect_of(self.path)
         self.account: Account | None = None
         """Whose request it is; None where nobody is asked, or not yet."""
+        self.line: Line = NOBODY
+        """With whom it stands in line for a replica."""
         self.model = NO_MODEL
         self.endpoint = UNKNOWN_ENDPOINT
         self.attempts = 0

@@ -2,7 +2,7 @@
 
 What holds, also when tasks are cancelled at any point:
 - every lease that the source gave is given back once;
-- a finished lease serves the next request, in the order in which requests came;
+- a finished lease serves the next request: accounts in turn, and of each in the order in which requests came;
 - none is kept unused longer than `keep`, or used past its age `renew`;
 - a replica that broke is left alone for a while, so that another try goes elsewhere;
 - at most `hold_requests` requests are held before full or missing replicas, and each at most `hold_seconds`;
@@ -22,7 +22,8 @@ from penstock.gateway.leases import Lease, LeaseSource
 from penstock.gateway.quarantine import Quarantine
 from penstock.gateway.refusals import PoolRefusals
 from penstock.gateway.starts import Outlook
-from penstock.gateway.waiting import MOMENT, HoldBounds, WaitingQueue
+from penstock.gateway.turns import Line
+from penstock.gateway.waiting import MOMENT, NOBODY, HoldBounds, WaitingQueue
 
 logger = logging.getLogger(__name__)
 
@@ -125,10 +126,11 @@ class LeasePool:
         """Those of them that are known to wait for more than a round trip."""
         return self._queue.held
 
-    async def acquire(self, *, again: bool = False, waited: float = 0.0) -> Lent:
+    async def acquire(self, line: Line = NOBODY, *, again: bool = False, waited: float = 0.0) -> Lent:
         """A lease on a replica that is not known to be broken; `release` it in any case.
 
         Args:
+            line: whose request it is: accounts are served in turn.
             again: the request had a lease before, and the replica broke: it waits before all others.
             waited: seconds that it has waited before, which count.
 
@@ -140,7 +142,7 @@ class LeasePool:
             raise self._refusals.going_away()
         if (lent := self._pick_idle()) is not None:
             return lent
-        waiter = self._queue.enter(again=again, waited=waited)
+        waiter = self._queue.enter(line, again=again, waited=waited)
         self._top_up()
         try:
             return await waiter.future

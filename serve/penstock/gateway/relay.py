@@ -77,7 +77,7 @@ class Relay:
         began = loop.time()
         outcome: HeldOutcome = "left"
         try:
-            lent = await pool.acquire(again=call.attempts > 0, waited=call.held)
+            lent = await pool.acquire(call.line, again=call.attempts > 0, waited=call.held)
             outcome = "served"
         except GatewayError:
             outcome = "refused"

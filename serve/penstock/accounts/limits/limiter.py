@@ -96,6 +96,10 @@ class Limiter:
         """Whether requests that limits concern are refused for it."""
         return self.gone and not self._falls_back
 
+    def share_of(self, account: Account) -> int:
+        """Requests of an account that are served at a turn, where they wait."""
+        return (self.settings.every_key if account.limits is None else account.limits).share
+
     async def admit(self, account: Account, model: str, tokens: int) -> Admission | None:
         """Let a request in; None where nothing limits it.
 
