@@ -17,6 +17,7 @@ import pytest
 
 from penstock.accounts import secret
 from penstock.accounts.listed import accounts_of, read_file
+from penstock.config.accounts import Accounts
 from penstock.gateway.spec import GatewaySpec
 from support.chart_values import ONE_MODEL
 from support.charts import CHART, Rendered, render, templated
@@ -131,7 +132,7 @@ def test_first_keys_are_made_where_nobody_else_lists_any_and_somebody_needs_one(
 
 def test_an_open_address_has_no_key_and_no_secret() -> None:
     rendered = render(OPEN)
-    assert "accounts" not in rendered.serve_config["applications"][-1]["args"]
+    assert _told(rendered).accounts == Accounts()
     assert "accounts-" not in str(pod(rendered, "gateway").template)
     assert pod(rendered, "test").env == {"ASKS_FOR_KEYS": ""}
 
