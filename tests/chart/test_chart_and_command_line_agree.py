@@ -117,7 +117,7 @@ def test_a_bound_of_pods_is_taken_as_the_room_for_rollouts() -> None:
     "accounts",
     [
         {"anonymous": True},
-        {"anonymous": True, "limits": {"models": {"a": {"requestsPerMinute": 60}}}},
+        {"anonymous": True, "limits": {"everyKey": {"requestsPerMinute": 60}}},
         {"anonymous": True, "keys": KEYS},
         {"keys": KEYS},
         {"keys": KEYS, "keysFile": "/keys.yaml"},

@@ -142,8 +142,10 @@ async def test_a_team_and_a_model_are_limited_over_all_their_keys(address: Addre
 
 async def test_requests_without_a_key_are_limited_together():
     async with open_limits({"everyKey": {"requestsPerMinute": 1}}) as limits, running_gateway(limits=limits) as gateway:
-        assert (await ask(gateway, post(chat()))).status == 200
+        assert (await ask(gateway, post(chat(stream=True)))).status == 200
         assert (await ask(gateway, post(chat()))).status == 429
+        # What it took is asked for, though nobody is asked who it is.
+        assert b'"include_usage":true' in gateway.engine.seen[0].body
 
 
 async def slot_is_free(gateway: Gateway) -> bool:

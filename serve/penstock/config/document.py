@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
 from penstock.config.accounts import Accounts
 from penstock.config.base import Section, refused
-from penstock.config.fitting import Wishes, misfits
+from penstock.config.fitting import Wishes, limits_of_nobody, misfits
 from penstock.config.gateway import Gateway
 from penstock.config.hardware import Hardware
 from penstock.config.labels import LABEL_VALUE
@@ -46,7 +47,12 @@ class Document(Section):
     def _fits_together(self) -> Self:
         models = {name: Wishes(model.hardware, model.gpus, model.aliases) for name, model in self.models.items()}
         profiles = {name: profile.has_devices for name, profile in self.hardware.items()}
-        if findings := misfits(models, profiles):
+        limits: dict[str, Iterable[str]] = {
+            "models": self.accounts.limits.models,
+            "prices": self.accounts.limits.prices,
+        }
+        aliases = {name: model.aliases for name, model in self.models.items()}
+        if findings := [*misfits(models, profiles), *limits_of_nobody(limits, aliases)]:
             raise refused(Document, findings)
         return self
 

@@ -6,7 +6,7 @@ that a person sees everything at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock.config.base import Finding
@@ -32,6 +32,29 @@ def misfits(models: Mapping[str, Wishes], profiles: Mapping[str, bool]) -> list[
         profiles: whether there are GPUs or the like, by the name of the hardware; without the presets.
     """
     return [*_wrong_names(models, profiles), *_repeated_names(models), *_wrong_hardware(models, profiles)]
+
+
+def limits_of_nobody(named: Mapping[str, Iterable[str]], models: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Limits and prices of models that there are not.
+
+    Args:
+        named: names of models under each key of `accounts.limits`.
+        models: the aliases of each model.
+    """
+    return [
+        Finding(("accounts", "limits", key, name), _no_model(name, models), name)
+        for key, names in named.items()
+        for name in names
+        if name not in models
+    ]
+
+
+def _no_model(name: str, models: Mapping[str, Sequence[str]]) -> str:
+    for model, aliases in models.items():
+        if name in aliases:
+            return f"{name!r} is an alias of {model!r}; write the model's own name"
+    hint = nearest(name, models)
+    return f"{name!r} is no key of models" + (f"; did you mean {hint!r}?" if hint else "")
 
 
 def wishes_in(document: Mapping[str, Any]) -> tuple[dict[str, Wishes], dict[str, bool]]:

@@ -244,7 +244,7 @@ class GatewayApp:
         )
         if self._accounting is not None:
             self._accounting.check()
-        if self._accounts is not None:
+        if self._accounts is not None or self._limiter is not None:
             request = _counted(call, request, asked)
         task = asyncio.current_task()
         assert task is not None
