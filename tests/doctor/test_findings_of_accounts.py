@@ -24,6 +24,7 @@ from penstock.doctor.findings import Finding, Level
 from penstock.doctor.probes.accounts import sources
 from support.issuers import running_issuer
 from support.machines import bad, examine, machine, one
+from support.redis import running_redis, url_of
 
 HASH = "sha256:" + "0" * 64
 
@@ -61,14 +62,15 @@ def test_a_closed_address_that_nobody_has_a_key_for_is_told() -> None:
     assert bad(facts({"keys": {"ci": {"hashes": [HASH]}}})) == []
 
 
-@pytest.mark.parametrize("kind", ["file", "store", "issuer"])
+@pytest.mark.parametrize("kind", ["file", "store", "issuer", "counters"])
 def test_a_place_that_does_not_answer_is_a_problem_with_a_remedy(kind: Any) -> None:
     accounts = {
         "keysFile": "/keys.yaml",
         "database": {"env": "PG"},
         "oidc": {"issuer": "https://login.example.com", "audience": ["a"]},
+        "limits": {"redis": {"env": "REDIS"}},
     }
-    named = {"file": "keysFile", "store": "database", "issuer": "oidc"}[kind]
+    named = {"file": "keysFile", "store": "database", "issuer": "oidc", "counters": "limits"}[kind]
     found = one(facts({named: accounts[named]}, KeySource(kind, "it", error="It is away.")), Level.PROBLEM)
     assert found.found == "It is away."
     assert found.remedy
@@ -91,6 +93,25 @@ def test_a_listed_key_that_has_expired_is_told() -> None:
     keys = {"old": {"hashes": [HASH], "expires": "2030-01-31T00:00:00Z"}, "new": {"hashes": [HASH]}}
     found = one(facts({"keys": keys}), Level.WARNING)
     assert found.found == "The listed key 'old' expired on 2030-01-31."
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        {"limits": {"everyKey": {"requestsPerMinute": 1}}},
+        {"limits": {"models": {"a": {"tokensPerDay": 1}}}},
+        {"keys": {"ci": {"hashes": [HASH], "limits": {"requestsAtOnce": 2}}}},
+    ],
+)
+def test_gateways_that_count_each_for_itself_are_told(accounts: dict[str, Any]) -> None:
+    one_gateway = facts(accounts)
+    assert bad(one_gateway) == []
+    assert one_gateway.document is not None
+    two = one_gateway.document.gateway.model_copy(update={"replicas": 2})
+    several = replace(one_gateway, document=one_gateway.document.model_copy(update={"gateway": two}))
+    assert "up to 2 times as much" in one(several, Level.WARNING).found
+    with_redis = facts(accounts | {"limits": {**accounts.get("limits", {}), "redis": {"env": "R"}}})
+    assert bad(with_redis) == []
 
 
 async def _filled(address: Address, keys: int) -> None:
@@ -164,3 +185,19 @@ async def test_an_issuer_is_asked_for_its_keys(monkeypatch: pytest.MonkeyPatch) 
         away = await asyncio.to_thread(_looked, settings)
         assert "answers 500" in away["issuer"].error
         assert await asyncio.to_thread(_looked, settings, offline=True) == {}
+
+
+@pytest.mark.integration
+def test_a_real_redis_is_asked_and_one_that_is_away_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {"limits": {"redis": {"env": "REDIS"}}}
+    with running_redis() as server:
+        monkeypatch.setenv("REDIS", url_of(server))
+        assert _looked(settings)["counters"].error == ""
+    assert "cannot be reached" in _looked(settings)["counters"].error
+    assert _looked(settings, offline=True) == {}
+    monkeypatch.setenv("REDIS", "http://:word-of-pass@127.0.0.1")
+    found = _looked(settings)["counters"]
+    assert "cannot be read" in found.error
+    assert "word-of-pass" not in f"{found}"

@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     accounts.open_to_all,
     accounts.sources,
     accounts.listed,
+    accounts.counted,
     running.running,
 )
 

@@ -121,9 +121,9 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """A place that keys or tokens are checked with. `error` is empty where it can be read or asked."""
+    """A place that keys, tokens or limits are checked with. `error` is empty where it can be read or asked."""
 
-    kind: Literal["file", "store", "issuer"]
+    kind: Literal["file", "store", "issuer", "counters"]
     name: str
     """What it is, and where; without user and password."""
     keys: int | None = None

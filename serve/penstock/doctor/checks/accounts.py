@@ -14,6 +14,7 @@ _REMEDIES = {
     "file": "Check accounts.keysFile, and whether this user may read the file",
     "store": "Look whether it runs, and whether its address, user and password are right: accounts.database",
     "issuer": "Check accounts.oidc.issuer, and whether it can be reached from here",
+    "counters": "Look whether it runs, and whether its address and password are right: accounts.limits.redis",
 }
 
 
@@ -38,18 +39,38 @@ def open_to_all(facts: Facts) -> Iterator[Finding]:
 
 
 def sources(facts: Facts) -> Iterator[Finding]:
-    """The file, the store and the issuer that the document names."""
+    """The file, the store, the issuer and the Redis that the document names."""
     if facts.document is None:
         return
     accounts = facts.document.accounts
     seen: dict[str, KeySource] = {source.kind: source for source in facts.key_sources}
-    named = {"file": accounts.keys_file, "store": accounts.store, "issuer": accounts.oidc}
-    subjects = {"file": "file of keys", "store": "store of keys", "issuer": "issuer of tokens"}
+    named = {
+        "file": accounts.keys_file,
+        "store": accounts.store,
+        "issuer": accounts.oidc,
+        "counters": accounts.limits.redis,
+    }
+    subjects = {"file": "file of keys", "store": "store of keys", "issuer": "issuer of tokens", "counters": "limits"}
     for kind, place in named.items():
         if place is None:
             continue
         found = seen.get(kind)
         yield skipped(subjects[kind], "It was not looked at.") if found is None else _source(subjects[kind], found)
+
+
+def counted(facts: Facts) -> Iterator[Finding]:
+    """Whether several gateways count together."""
+    if facts.document is None:
+        return
+    limits, gateways = facts.document.accounts.limits, facts.document.gateway.replicas
+    keys = facts.document.accounts.keys.values()
+    is_limited = not limits.is_empty or any(key.limits is not None and not key.limits.is_empty for key in keys)
+    if is_limited and limits.redis is None and gateways > 1:
+        yield warning(
+            "limits",
+            f"Each of the {gateways} gateways counts for itself, so up to {gateways} times as much passes.",
+            "Name a Redis that they count in together: accounts.limits.redis",
+        )
 
 
 def listed(facts: Facts) -> Iterator[Finding]:
@@ -67,6 +88,8 @@ def _source(subject: str, source: KeySource) -> Finding:
         return problem(subject, source.error, source.remedy or _REMEDIES[source.kind])
     if source.kind == "file":
         return ok(subject, f"{source.name} lists {_count(source.keys)}.")
+    if source.kind == "counters":
+        return ok(subject, "The Redis that they are counted in answers.")
     if source.kind == "issuer":
         return ok(subject, f"{source.name} answers, and signs with {_count(source.keys)}.")
     return _store(subject, source)
@@ -91,8 +114,9 @@ def _nobody_has_one(accounts: Accounts, facts: Facts) -> bool:
     if accounts.keys or accounts.oidc is not None:
         return False
     named = sum(place is not None for place in (accounts.keys_file, accounts.store))
-    empty = sum(not source.keys and not source.error for source in facts.key_sources)
-    return named == empty == len(facts.key_sources)
+    looked_at = [source for source in facts.key_sources if source.kind in ("file", "store")]
+    empty = sum(not source.keys and not source.error for source in looked_at)
+    return named == empty == len(looked_at)
 
 
 def _count(number: int | None) -> str:

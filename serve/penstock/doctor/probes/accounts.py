@@ -9,14 +9,17 @@ from pathlib import Path
 
 from penstock.accounts.listed import read_file
 from penstock.config.accounts import Accounts, Database
+from penstock.config.limits import LimitSettings
 from penstock.config.oidc import Oidc
 from penstock.doctor.facts import KeySource
 from penstock.doctor.probes.together import together
 from penstock.errors import PenstockError
 
+_REDIS = "the Redis of limits"
+
 
 def sources(settings: Accounts, *, offline: bool, limit: float) -> tuple[KeySource, ...]:
-    """The file, the store and the issuer that the document names, all looked at at the same time.
+    """The file, the store, the issuer and the Redis that the document names, all looked at at the same time.
 
     Args:
         offline: leave out what is asked over the network.
@@ -41,6 +44,8 @@ def _jobs(settings: Accounts, *, offline: bool) -> Iterator[tuple[Callable[[], K
     if settings.oidc is not None and not offline:
         issuer = settings.oidc.issuer
         yield partial(_issuer, settings.oidc), KeySource("issuer", issuer, error=f"The issuer {issuer}: {late}")
+    if settings.limits.redis is not None and not offline:
+        yield partial(_counters, settings.limits), KeySource("counters", _REDIS, error=f"The Redis of limits: {late}")
 
 
 def _file(path: Path) -> KeySource:
@@ -74,3 +79,23 @@ def _issuer(settings: Oidc) -> KeySource:
     except PenstockError as error:
         return KeySource("issuer", settings.issuer, error=error.message, remedy=error.remedy)
     return KeySource("issuer", settings.issuer, keys=len(keys))
+
+
+def _counters(settings: LimitSettings) -> KeySource:
+    # As above.
+    from penstock.accounts.limits.opening import OpenLimits  # noqa: PLC0415
+
+    async def missing() -> bool:
+        limits = OpenLimits(settings.model_copy(update={"without_redis": "refuse"}))
+        try:
+            await limits.start()
+            return bool(limits.missing)
+        finally:
+            await limits.close()
+
+    try:
+        if asyncio.run(missing()):
+            return KeySource("counters", _REDIS, error="The Redis of limits cannot be reached.")
+    except PenstockError as error:
+        return KeySource("counters", _REDIS, error=error.message, remedy=error.remedy)
+    return KeySource("counters", _REDIS)
