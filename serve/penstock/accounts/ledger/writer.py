@@ -108,8 +108,13 @@ class Ledger:
         """Write what there is: to disk in any case, and to the store if it takes it. Blocks for some seconds at most;
         call it in a thread."""
         self._stop.set()
+        end = time.monotonic() + 2 * LAST_TRY
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            # A store that hangs would hold up the end of the process. What is on disk, the next start brings.
+            logger.error("the ledger's store hangs, and has not taken everything")
+            return
         if self._journal is not None:
             self._journal.close()
         self._store.close()
