@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
-from penstock.engine.guard import OPEN_PATHS, TokenGuard
+from penstock import aborting
+from penstock.engine.guard import OPEN_PATHS, TokenGuard, engine_ids
 from penstock.environment import ENGINE_TOKEN
 
 
@@ -63,3 +65,37 @@ async def test_an_engine_started_without_a_token_is_closed(monkeypatch: pytest.M
 
 async def test_lifespan_passes(token: str) -> None:
     assert await _ask("", kind="lifespan") == [{"type": "passed"}]
+
+
+async def test_the_gateways_word_stops_a_request_under_all_its_names(token: str) -> None:
+    stopped: list[list[str]] = []
+
+    async def abort(names: list[str]) -> None:
+        stopped.append(names)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("vLLM has no such route")
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("the guard reads nothing")
+
+    scope = {
+        "type": "http",
+        "path": aborting.PATH,
+        "method": "POST",
+        "headers": [(b"authorization", b"Bearer right"), (b"x-request-id", b"mine-1")],
+        "app": SimpleNamespace(state=SimpleNamespace(engine_client=SimpleNamespace(abort=abort))),
+    }
+    await TokenGuard(app)(scope, receive, send)
+    assert sent[0]["status"] == 204
+    assert stopped == [engine_ids("mine-1")]
+    assert {"chatcmpl-mine-1", "cmpl-mine-1-0", "cmpl-mine-1-7", "resp_mine-1_0"} <= set(stopped[0])
+
+
+async def test_a_stranger_stops_nothing(token: str) -> None:
+    assert (await _ask(aborting.PATH))[0]["status"] == 401

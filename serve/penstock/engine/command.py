@@ -19,6 +19,8 @@ TOKEN_GUARD = "penstock.engine.guard.TokenGuard"  # noqa: S105  # an import path
 _VLLM_DEFAULTS = {
     # The gateway writes a line per request, with the same id; a second one costs the engine time.
     "disable_uvicorn_access_log": True,
+    # Else nobody learns how many tokens of a prompt came from the cache.
+    "enable_prompt_tokens_details": True,
 }
 _QUIET = {
     # Weights are local once the engine starts: nothing may wait for a hub or report to anyone.
