@@ -19,9 +19,13 @@ from prometheus_client import CollectorRegistry
 from ray.autoscaler._private.prom_metrics import AutoscalerPrometheusMetrics
 from ray.serve.schema import ApplicationStatus, DeploymentStatus
 
+from penstock.accounts.address import sqlite
+from penstock.accounts.ledger.opening import OpenUsage
 from penstock.assembly.serve_config import GATEWAY_APPLICATION
 from penstock.board.decisions import ScalingDecision
+from penstock.config.usage import UsageSettings
 from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
+from penstock.gateway.accounting import Accounting
 from penstock.gateway.errors import BusyError
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.scaling_metrics import ScalingMetrics
@@ -84,6 +88,7 @@ def _of_the_gateway() -> Mapping[str, set[str]]:
     metrics.answered("demo", "/v1/completions", 200, 1.0, 0.1)
     metrics.counted("demo", Usage(prompt=1, completion=1))
     metrics.error("pool", "queue_full")
+    Accounting(OpenUsage(UsageSettings(), sqlite(Path("accounts.db"))), metrics.registry)
     scaling = ScalingMetrics(lambda: ["demo"])
     scaling.register(metrics.registry)
     facts = {
