@@ -25,15 +25,15 @@ class Clock:
 
 
 def window(limit: int, amount: int = 1, name: str = "w") -> Charge:
-    return Charge(Rule("key", "a", name, Kind.WINDOW, Unit.TOKENS, limit), name, amount)
+    return Charge(Rule("key", "a", name, Kind.WINDOW, Unit.TOKENS, limit, name), name, amount)
 
 
 def slots(limit: int) -> Charge:
-    return Charge(Rule("key", "a", "s", Kind.SLOTS, Unit.REQUESTS, limit), "s")
+    return Charge(Rule("key", "a", "s", Kind.SLOTS, Unit.REQUESTS, limit, "s"), "s")
 
 
 def budget(limit: int) -> Charge:
-    return Charge(Rule("key", "a", "b", Kind.BUDGET, Unit.TOKENS, limit, Period.DAY), "b")
+    return Charge(Rule("key", "a", "b", Kind.BUDGET, Unit.TOKENS, limit, "b", Period.DAY), "b")
 
 
 def ask(counters: MemoryCounters, *charges: Charge, lease: str = "one") -> Verdict:

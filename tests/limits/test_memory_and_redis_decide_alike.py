@@ -26,17 +26,17 @@ charges = st.lists(
     st.one_of(
         st.builds(
             lambda name, limit, amount: Charge(
-                Rule("key", "a", name, Kind.WINDOW, Unit.TOKENS, limit), f"w{name}", min(amount, limit)
+                Rule("key", "a", name, Kind.WINDOW, Unit.TOKENS, limit, name), f"w{name}", min(amount, limit)
             ),
             st.sampled_from("xy"),
             st.integers(1, 30),
             st.integers(0, 30),
         ),
         st.builds(
-            lambda limit: Charge(Rule("key", "a", "s", Kind.SLOTS, Unit.REQUESTS, limit), "s"), st.integers(1, 3)
+            lambda limit: Charge(Rule("key", "a", "s", Kind.SLOTS, Unit.REQUESTS, limit, "s"), "s"), st.integers(1, 3)
         ),
         st.builds(
-            lambda limit: Charge(Rule("key", "a", "b", Kind.BUDGET, Unit.TOKENS, limit, Period.DAY), "b"),
+            lambda limit: Charge(Rule("key", "a", "b", Kind.BUDGET, Unit.TOKENS, limit, "b", Period.DAY), "b"),
             st.integers(1, 100),
         ),
     ),

@@ -30,10 +30,14 @@ from penstock.accounts.limits.rules import (
     rules_of,
 )
 from penstock.accounts.limits.standing import Standing, standing
-from penstock.config.limits import LimitSettings
+from penstock.config.limits import KeyLimits, LimitSettings
 
 KEPT: Final = 86_400_000
 """Milliseconds for which a budget is kept after its day or month is over."""
+
+
+MOST_RULES: Final = 10_000
+"""Of keys and models, that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Limiter:
         self._wall = wall
         self._name = secrets.token_hex(6)
         self._numbers = itertools.count(1)
+        self._rules: dict[tuple[str, str], tuple[KeyLimits | None, str, tuple[Rule, ...]]] = {}
 
     @property
     def gone(self) -> bool:
@@ -109,7 +114,7 @@ class Limiter:
         Raises:
             OverLimitError, CountersGoneError: it is not let in, and nothing is counted.
         """
-        if not (rules := rules_of(self.settings, account, model)):
+        if not (rules := self._rules_of(account, model)):
             return None
         now = self._wall()
         charges = charges_of(rules, tokens, now)
@@ -138,6 +143,17 @@ class Limiter:
         """Tell what is still to be told."""
         if self._shared is not None:
             await self._shared.close()
+
+    def _rules_of(self, account: Account, model: str) -> tuple[Rule, ...]:
+        known = self._rules.get((account.id, model))
+        # The same object as long as nobody changed it: every look-up of a key makes another account.
+        if known is not None and known[0] is account.limits and known[1] == account.owner:
+            return known[2]
+        if len(self._rules) >= MOST_RULES:
+            self._rules.clear()
+        rules = rules_of(self.settings, account, model)
+        self._rules[account.id, model] = account.limits, account.owner, rules
+        return rules
 
     async def _ask(self, lease: str, charges: Sequence[Charge], now: datetime) -> tuple[Counters, Verdict]:
         if self._shared is None:

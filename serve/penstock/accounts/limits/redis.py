@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+import orjson
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -44,6 +45,8 @@ PATIENCE: Final = 2.0
 TRY_AGAIN: Final = 0.25
 """Seconds between two tries while it cannot be reached."""
 CONNECTIONS: Final = 16
+MOST_OVER: Final = 1000
+"""Leases that a question carries along at most."""
 BATCH: Final = 500
 """Changes in one step: Redis does nothing else meanwhile."""
 REMEMBERED: Final = 86_400_000
@@ -153,15 +156,23 @@ class RedisCounters:
         await self._redis.aclose()
 
     async def _admit(self, lease: str, charges: Sequence[Charge]) -> Verdict:
-        arguments: list[Any] = [self._now(), lease, int(LEASE * 1000)]
-        for charge in charges:
-            arguments += (charge.rule.kind.value, charge.rule.limit, charge.amount)
         # Whoever has its answer may ask again before Redis has heard that it has.
-        for place, charge in enumerate(charges, start=1):
-            for leaving in self._leaving.get(charge.counter, ()):
-                arguments += (place, leaving)
-        said = await self._ask(self._admit_script, [PREFIX + charge.counter for charge in charges], arguments)
-        verdict = Verdict(tuple(State(bool(fits), *rest) for fits, *rest in said))
+        over = {
+            str(place): leaving[:MOST_OVER]
+            for place, charge in enumerate(charges, start=1)
+            if (leaving := list(self._leaving.get(charge.counter, ())))
+        }
+        asked = {
+            "lease": lease,
+            "life": int(LEASE * 1000),
+            "charges": [(charge.rule.kind.value, charge.rule.limit, charge.amount) for charge in charges],
+            "over": over,
+        }
+        keys = [PREFIX + charge.counter for charge in charges]
+        said = await self._ask(self._admit_script, keys, [self._now(), orjson.dumps(asked)])
+        verdict = Verdict(tuple(_state(line) for line in said.split(b"\n")))
+        for place, leases in over.items():
+            self._left(charges[int(place) - 1].counter, leases)
         if verdict.admitted and (slots := [c.counter for c in charges if c.rule.kind is Kind.SLOTS]):
             self._held[lease] = slots
         return verdict
@@ -185,23 +196,29 @@ class RedisCounters:
             self._batch, self._entries = self._entries[:BATCH], self._entries[BATCH:]
             self._sent += 1
         # One that got no answer is sent again as it was, with its number: it is done once.
-        arguments: list[Any] = [self._now(), REMEMBERED, self._sent]
+        keys = [f"{PREFIX}settled:{self._name}"]
+        places: dict[str, int] = {}
+        entries = []
         for entry in self._batch:
-            arguments += (entry.kind.value, entry.amount, _other(entry))
-        keys = [f"{PREFIX}settled:{self._name}", *(PREFIX + entry.counter for entry in self._batch)]
+            if (place := places.get(entry.counter)) is None:
+                keys.append(PREFIX + entry.counter)
+                place = places[entry.counter] = len(keys)
+            entries.append((place, entry.kind.value, entry.amount, _other(entry)))
+        told = {"number": self._sent, "life": REMEMBERED, "entries": entries}
         try:
-            await self._ask(self._settle_script, keys, arguments)
+            await self._ask(self._settle_script, keys, [self._now(), orjson.dumps(told)])
         except CountersGoneError:
             return
-        self._left(self._batch)
+        for entry in self._batch:
+            if entry.kind is Kind.SLOTS:
+                self._left(entry.counter, [entry.lease])
         self._batch = []
 
-    def _left(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            if (leaving := self._leaving.get(entry.counter)) is not None:
-                leaving.discard(entry.lease)
-                if not leaving:
-                    del self._leaving[entry.counter]
+    def _left(self, counter: str, leases: Sequence[str]) -> None:
+        if (leaving := self._leaving.get(counter)) is not None:
+            leaving.difference_update(leases)
+            if not leaving:
+                del self._leaving[counter]
 
     def _owe(self, entry: Entry) -> None:
         before = self._owed.get(entry.counter)
@@ -288,6 +305,11 @@ class RedisCounters:
 
     def _now(self) -> int | str:
         return "" if self._clock is None else self._clock()
+
+
+def _state(line: bytes) -> State:
+    fits, used, wait, reset, bucket = map(int, line.split())
+    return State(bool(fits), used, wait, reset, bucket)
 
 
 def _other(entry: Entry) -> int | str:

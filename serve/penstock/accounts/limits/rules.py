@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Final, Literal
 
 from penstock.accounts.account import Account
@@ -57,6 +58,8 @@ class Rule:
     unit: Unit
     limit: int
     """Requests, tokens, or billionths of a unit of money."""
+    counter: str
+    """The name of its counter, without the day or the month of a budget."""
     period: Period | None = None
     """Of a budget."""
 
@@ -105,11 +108,9 @@ def charges_of(rules: tuple[Rule, ...], tokens: int, now: datetime) -> tuple[Cha
 
 def counter_of(rule: Rule, now: datetime) -> str:
     """The name of a rule's counter at a time."""
-    name = f"{rule.scope}:{rule.who}:{rule.name}"
     if rule.period is None:
-        return name
-    day = now.astimezone(UTC)
-    return f"{name}:{day:%Y-%m-%d}" if rule.period is Period.DAY else f"{name}:{day:%Y-%m}"
+        return rule.counter
+    return f"{rule.counter}:{_written(rule.period, now.astimezone(UTC).date())}"
 
 
 def ends(period: Period, now: datetime) -> datetime:
@@ -144,7 +145,12 @@ def _rules(scope: Scope, who: str, limits: Limits | None) -> Iterator[Rule]:
     for field, name, kind, unit, period in _NAMES:
         if (value := getattr(limits, field)) is not None:
             limit = round(value * BILLIONTHS) if unit is Unit.MONEY else value
-            yield Rule(scope, who, name, kind, unit, limit, period)
+            yield Rule(scope, who, name, kind, unit, limit, f"{scope}:{who}:{name}", period)
+
+
+@lru_cache(maxsize=16)
+def _written(period: Period, day: date) -> str:
+    return f"{day:%Y-%m-%d}" if period is Period.DAY else f"{day:%Y-%m}"
 
 
 def _amount(rule: Rule, tokens: int) -> int:

@@ -52,7 +52,8 @@ end
 ADMIT: Final = (
     _COMMON
     + """
-local lease, life = ARGV[2], tonumber(ARGV[3])
+local asked = cjson.decode(ARGV[2])
+local lease, life, charges = asked.lease, asked.life, asked.charges
 
 local function buckets(key)
     local found, all = {}, redis.call('HGETALL', key)
@@ -64,13 +65,19 @@ local function buckets(key)
     return found
 end
 
+local function written(states)
+    local lines = {}
+    for n, state in ipairs(states) do lines[n] = string.format('%.0f %.0f %.0f %.0f %.0f', unpack(state)) end
+    return table.concat(lines, '\\n')
+end
+
 local function gone_in(bucket) return (bucket + N + 1) * W - now end
 
-for n = 4 + 3 * #KEYS, #ARGV, 2 do redis.call('ZREM', KEYS[tonumber(ARGV[n])], ARGV[n + 1]) end
+for place, leases in pairs(asked.over) do redis.call('ZREM', KEYS[tonumber(place)], unpack(leases)) end
 
 local states, all_fit = {}, true
 for n, key in ipairs(KEYS) do
-    local kind, limit, amount = ARGV[3 * n + 1], tonumber(ARGV[3 * n + 2]), tonumber(ARGV[3 * n + 3])
+    local kind, limit, amount = charges[n][1], charges[n][2], charges[n][3]
     local fits, used, wait = false, 0, 0
     if kind == 'w' then
         used = advance(key)
@@ -95,15 +102,15 @@ for n, key in ipairs(KEYS) do
 end
 if not all_fit then
     for n, key in ipairs(KEYS) do
-        if ARGV[3 * n + 1] == 'w' then
+        if charges[n][1] == 'w' then
             local found = buckets(key)
             if #found > 0 then states[n][4] = gone_in(found[#found][1]) end
         end
     end
-    return states
+    return written(states)
 end
 for n, key in ipairs(KEYS) do
-    local kind, amount, state = ARGV[3 * n + 1], tonumber(ARGV[3 * n + 3]), states[n]
+    local kind, amount, state = charges[n][1], charges[n][3], states[n]
     if kind == 'w' then
         if amount > 0 then change(key, index, amount) end
         state[2] = state[2] + amount
@@ -115,24 +122,25 @@ for n, key in ipairs(KEYS) do
         state[2] = state[2] + 1
     end
 end
-return states
+return written(states)
 """
 )
-"""KEYS: counters. ARGV: the time or nothing, the lease, its life; for each counter its kind, its limit and the charge;
-then leases that are over, each after the place of its counter. Returns for each counter whether it fits, what is used,
-the wait, the reset and the bucket."""
+"""KEYS: counters. ARGV: the time or nothing, and JSON: `lease`, its `life`, `charges` of the counters as [kind, limit,
+amount], and `over`: leases that are over, by the place of their counter. Returns a line for each counter: whether it
+fits, what is used, the wait, the reset and the bucket. Long lists of arguments and answers would cost more than the
+rest."""
 
 SETTLE: Final = (
     _COMMON
     + """
 -- What was sent again because no answer came is done once.
-if (tonumber(redis.call('GET', KEYS[1])) or 0) >= tonumber(ARGV[3]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
-for n = 2, #KEYS do
-    local key, kind, amount, other = KEYS[n], ARGV[3 * n - 2], ARGV[3 * n - 1], ARGV[3 * n]
+local told = cjson.decode(ARGV[2])
+if (tonumber(redis.call('GET', KEYS[1])) or 0) >= told.number then return 0 end
+redis.call('SET', KEYS[1], told.number, 'PX', told.life)
+for _, entry in ipairs(told.entries) do
+    local key, kind, amount, other = KEYS[entry[1]], entry[2], entry[3], entry[4]
     if kind == 'w' then
         advance(key)
-        amount = tonumber(amount)
         if amount > 0 then
             change(key, index, amount)
         else
@@ -150,8 +158,8 @@ end
 return 1
 """
 )
-"""KEYS: what the sender sent last, and counters. ARGV: the time or nothing, how long that is remembered, the number of
-this batch; and for each counter its kind, the amount, and the bucket, the lease or the life."""
+"""KEYS: what the sender sent last, and counters. ARGV: the time or nothing, and JSON: the `number` of this batch, the
+`life` of that number, and `entries` as [place of the counter, kind, amount, and the bucket, the lease or the life]."""
 
 RENEW_SLOTS: Final = (
     _COMMON
