@@ -88,8 +88,8 @@ class LimitSettings(Section):
 
     redis: SecretFrom | None = None
     """Where the address of a Redis is read from, `redis://:password@host:6379/0` or `rediss://…`, which all gateways
-    count in. Without one each gateway counts for itself, in memory: right for one gateway, and forgotten by budgets
-    when it restarts."""
+    count in. Without one each gateway counts for itself, in memory: right for one gateway. Budgets are then learned
+    from the ledger of usage when it restarts, where there is one."""
 
     without_redis: Literal["refuse", "perGateway"] = "refuse"
     """What becomes of requests that limits concern while Redis cannot be reached. `refuse`: they get 503. `perGateway`:

@@ -82,7 +82,8 @@ class GatewayDeployment:
         if self._accounts is not None:
             await self._accounts.start()
         if self._limits is not None:
-            await self._limits.start()
+            usage = self._accounts.usage if self._accounts is not None else None
+            await self._limits.start(usage.report if usage is not None else None)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Serve calls this once before the replica is ready, and whenever the models change."""
@@ -114,10 +115,10 @@ class GatewayDeployment:
         for watch in self._watches:
             watch.cancel()
         await self._app.close()
-        if self._accounts is not None:
-            await self._accounts.close()
         if self._limits is not None:
             await self._limits.close()
+        if self._accounts is not None:
+            await self._accounts.close()
 
     def _source_of(self, model: str) -> RayLeaseSource:
         return RayLeaseSource(self._routes.models[model].application, ENGINE_DEPLOYMENT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -29,6 +29,7 @@ from penstock.accounts.limits.rules import (
     ends,
     rules_of,
 )
+from penstock.accounts.limits.seeding import Taken, spent
 from penstock.accounts.limits.standing import Standing, standing
 from penstock.config.limits import KeyLimits, LimitSettings
 
@@ -138,6 +139,11 @@ class Limiter:
         admission.by.settle(entries + spent)
         if self._shared is not None and admission.by is not self._shared:
             self._shared.settle(spent)
+
+    def learn(self, rows: Iterable[Taken], period: Period, now: datetime) -> None:
+        """Take over what the ledger says was taken in the day or the month of `now`, where it is more than is known."""
+        for rule, amount in spent(rows, period, self.settings).items():
+            self._own.learn(counter_of(rule, now), amount, _life(period, now))
 
     async def close(self) -> None:
         """Tell what is still to be told."""

@@ -96,6 +96,15 @@ def rules_of(settings: LimitSettings, account: Account, model: str) -> tuple[Rul
     )
 
 
+def budgets_of(key: str, team: str, model: str, period: Period) -> Iterator[Rule]:
+    """All budgets that there may be for a period, whatever their limits; those are left out."""
+    whose: tuple[tuple[Scope, str], ...] = (("key", key), ("team", team), ("model", model))
+    for scope, who in whose:
+        for _, name, kind, unit, its in _NAMES:
+            if its is period:
+                yield Rule(scope, who, name, kind, unit, 0, f"{scope}:{who}:{name}", period)
+
+
 def charges_of(rules: tuple[Rule, ...], tokens: int, now: datetime) -> tuple[Charge, ...]:
     """What a request asks of the counters of its rules.
 
@@ -113,12 +122,16 @@ def counter_of(rule: Rule, now: datetime) -> str:
     return f"{rule.counter}:{_written(rule.period, now.astimezone(UTC).date())}"
 
 
+def begins(period: Period, now: datetime) -> datetime:
+    """When the day or the month of a time began."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if period is Period.DAY else midnight.replace(day=1)
+
+
 def ends(period: Period, now: datetime) -> datetime:
     """When the day or the month of a time is over."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if period is Period.DAY:
-        return midnight + timedelta(days=1)
-    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    began = begins(period, now)
+    return began + timedelta(days=1) if period is Period.DAY else (began + timedelta(days=32)).replace(day=1)
 
 
 def cost(price: Price | None, prompt: int, completion: int, cached: int) -> int:
