@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.gateway.bodies import Asked, asked, counted
-from penstock.gateway.meter import LAST_CHUNKS, Meter
+from penstock.gateway.meter import LAST_CHUNKS, REMEMBERED, Meter
 from penstock.gateway.usage import Usage
 
 TOKEN = b'data: {"id":"x","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
@@ -79,6 +79,16 @@ def test_the_usage_of_a_whole_answer_is_found_before_much_else() -> None:
     answer = b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5},"prompt_logprobs":"' + b"x" * 10**6
     assert meter.feed(answer) == answer
     assert meter.usage() == Usage(3, 5)
+
+
+def test_only_the_end_of_a_large_answer_is_remembered() -> None:
+    last: deque[bytes] = deque()
+    meter = Meter(last, streams=False, strips=False)
+    for _ in range(100):
+        meter.feed(b"x" * 2**16)
+    meter.feed(b'{"usage":{"prompt_tokens":3,"completion_tokens":5}}')
+    assert meter.usage() == Usage(3, 5)
+    assert sum(map(len, last)) <= REMEMBERED
 
 
 def test_a_prompt_of_which_nothing_came_counts_for_nothing_as_the_engine_counts() -> None:

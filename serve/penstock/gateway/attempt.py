@@ -108,7 +108,7 @@ class _Attempt:
         self._metrics = metrics
         self._call = call
         self._request = request
-        # A whole answer may hold a lot behind its usage.
+        # Of a whole answer the meter remembers more.
         whole = request.count is not None and not request.streams
         self._last: deque[bytes] = deque(maxlen=None if whole else LAST_CHUNKS)
         self._meter: Meter | None = None

@@ -16,6 +16,9 @@ from penstock.gateway.usage import TAIL, Usage, find_usage
 LAST_CHUNKS: Final = 4
 """Chunks that are remembered to find the usage in: the last ones of a stream are its usage and its end mark."""
 
+REMEMBERED: Final = 2**20
+"""Bytes at the end of a whole answer that are remembered, about: some of it may stand behind its usage."""
+
 LARGEST_EVENT: Final = 2**20
 """Bytes of an event that are waited for at most; one that is larger passes as it comes."""
 
@@ -35,7 +38,7 @@ class Meter:
         strips: whether the stream's usage is taken out.
     """
 
-    __slots__ = ("_events", "_held", "_last", "_streams", "_strips")
+    __slots__ = ("_events", "_held", "_last", "_size", "_streams", "_strips")
 
     def __init__(self, last: deque[bytes], *, streams: bool, strips: bool) -> None:
         self._last = last
@@ -43,11 +46,15 @@ class Meter:
         self._strips = strips
         self._held = b""
         self._events = 0
+        self._size = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets of a chunk, perhaps nothing."""
         self._last.append(chunk)
         if not self._streams:
+            self._size += len(chunk)
+            while self._size > REMEMBERED and len(self._last) > 1:
+                self._size -= len(self._last.popleft())
             return chunk
         self._events += chunk.count(_DATA)
         if not self._strips:
