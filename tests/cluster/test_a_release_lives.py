@@ -96,12 +96,12 @@ def test_an_install_answers_through_the_service(release: Release, record_propert
     note("helm install", reached=True)
     until(answers, limit=600, what="both models ready", account=release.account)
 
-    client = OpenAI(base_url=f"{release.url}/v1", api_key="none")
-    question = {"role": "user", "content": "What is the capital of France?"}
-    answer = client.chat.completions.create(model=CHAT, messages=[question], temperature=0)  # type: ignore[list-item]
-    note("first answer", reached=True)
-    assert answer.choices[0].message.content == "The capital of France is Paris."
-    assert len(client.embeddings.create(model=EMBEDDING, input="a river").data[0].embedding) == 384
+    with OpenAI(base_url=f"{release.url}/v1", api_key="none") as client:
+        question = {"role": "user", "content": "What is the capital of France?"}
+        answer = client.chat.completions.create(model=CHAT, messages=[question], temperature=0)  # type: ignore[list-item]
+        note("first answer", reached=True)
+        assert answer.choices[0].message.content == "The capital of France is Paris."
+        assert len(client.embeddings.create(model=EMBEDDING, input="a river").data[0].embedding) == 384
 
     until(release.ready, limit=180, what="RayService ready", account=release.account)
     note("RayService ready", reached=True)

@@ -135,15 +135,12 @@ def first_keys(release: Release) -> dict[str, str]:
     return {name: base64.b64decode(value).decode() for name, value in found.items()}
 
 
-def sdk(release: Release, key: str) -> OpenAI:
-    return OpenAI(base_url=f"{release.url}/v1", api_key=key, max_retries=0)
-
-
 def say(release: Release, key: str) -> str:
     """What the model says to whoever has this key."""
-    answer = sdk(release, key).chat.completions.create(
-        model="pretend", messages=[{"role": "user", "content": "hello"}], max_tokens=4
-    )
+    with OpenAI(base_url=f"{release.url}/v1", api_key=key, max_retries=0) as client:
+        answer = client.chat.completions.create(
+            model="pretend", messages=[{"role": "user", "content": "hello"}], max_tokens=4
+        )
     return str(answer.choices[0].message.content)
 
 
