@@ -64,6 +64,10 @@ lint: environment-dev ## Check style, types, the layers and the chart
 bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with the simulator, side by side
 	$(VENV)/python -m penstock bench --compare --first-token 100 --output build/bench
 
+.PHONY: bench-accounts
+bench-accounts: environment-dev ## Measure gateways without accounts, with SQLite, and with PostgreSQL and Redis, side by side
+	$(VENV)/python -m penstock bench --accounts --rounds 20 --first-token 600 --output build/bench
+
 .PHONY: bench-start
 bench-start: environment-dev $(DEMO) ## Measure starts from no engine, bare vLLM and Penstock with 50 waiting requests in turn
 	$(VENV)/python -m penstock bench --cold-start 3 --output build/bench

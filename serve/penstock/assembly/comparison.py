@@ -124,7 +124,7 @@ async def bare_engine(name: str, model: Model, document: Document, folder: Path)
         process = EngineProcess.start(command.arguments, overlaid(environment.inherited(), command), log)
         try:
             async with EngineProbe(place) as probe:
-                await _until(probe.healthy, process, log, f"bare {name}")
+                await until(probe.healthy, process, log, f"bare {name}")
             yield Bare(f"{place.base_url}/v1", process.pids())
         finally:
             await process.stop(_STOP_GRACE)
@@ -144,7 +144,7 @@ async def own_penstock(document: Document, folder: Path) -> AsyncIterator[Callab
         async def serves() -> bool:
             return any(_READY in line for line in log.tail())
 
-        await _until(serves, process, log, "Penstock")
+        await until(serves, process, log, "Penstock")
         status = await _status(around)
         leader = process.pids()[0]
 
@@ -175,7 +175,8 @@ async def _status(around: dict[str, str]) -> Status:
     return Status.model_validate_json(said)
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], process: EngineProcess, log: EngineLog, what: str) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], process: EngineProcess, log: EngineLog, what: str) -> None:
+    """Wait until something that was started is there. Raises EngineError where it ends before, or is too slow."""
     limit = time.monotonic() + START_LIMIT
     while not await condition():
         if not process.running or time.monotonic() > limit:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from penstock.assembly import accounts_cost
 from penstock.assembly.cold_start import cold_starts, told
 from penstock.assembly.comparison import side_by_side
 from penstock.bench import (
@@ -54,6 +55,12 @@ def bench(
     compare: Annotated[
         bool, typer.Option("--compare", help="Start bare vLLM, Penstock and simulators here, and compare them.")
     ] = False,
+    accounts: Annotated[
+        bool,
+        typer.Option(
+            "--accounts", help="Start gateways with and without keys, limits and usage here, and compare them."
+        ),
+    ] = False,
     cold_start: Annotated[
         int, typer.Option(help="Instead: so many starts from no engine, bare and Penstock's in turn.", metavar="PAIRS")
     ] = 0,
@@ -81,6 +88,9 @@ def bench(
         table = told(found, held)
         (folder / "cold-start.md").write_text(table + "\n", encoding="utf-8")
         console.print(table, highlight=False)
+    elif accounts:
+        runs = accounts_cost.runs(rounds=rounds, pairs=first_token or 200, max_tokens=max_tokens)
+        asyncio.run(_with_and_without(runs, output or Path("build/bench"), console))
     elif compare:
         asyncio.run(_compare(document, plans, output or Path("build/bench"), console))
     else:
@@ -93,6 +103,14 @@ async def _compare(document: Document, plans: dict[str, Plan], output: Path, con
         await _measure(compared.engine, plans, "vllm", output, console)
         await _measure(compared.gateway, plans, "gateway", output, console)
         await _measure(compared.simulator, plans, "simulator", output, console)
+
+
+async def _with_and_without(runs: list[accounts_cost.Run], output: Path, console: Console) -> None:
+    folder = (output / "accounts").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    async with accounts_cost.with_and_without(folder, console.print) as targets_of:
+        for run in runs:
+            await _measure(targets_of(run.model), {run.name: run.plan}, "accounts", output, console)
 
 
 async def _measure(
