@@ -307,6 +307,33 @@ def test_a_store_that_is_away_fills_the_disk_up_to_its_bound(tmp_path: Path):
     assert totals(nowhere)[0] == left
 
 
+def test_a_file_that_somebody_took_away_holds_up_no_other(tmp_path: Path):
+    address = sqlite(tmp_path / "file" / "accounts.db")
+    (tmp_path / "file").write_text("")
+    with running(address, tmp_path / "usage") as ledger:
+        ledger.note(entry())
+        until(lambda: ledger._journal is not None and bool(ledger._journal.closed()))
+        (taken,) = (tmp_path / "usage").glob("*/*.journal")
+        taken.unlink()
+        (tmp_path / "file").unlink()
+        ledger.note(entry(prompt=9))
+        until(lambda: ledger.stored == 1)
+        until(lambda: ledger.buffered == 0)
+    assert totals(address) == (1, 9, 2)
+
+
+def test_a_defect_ends_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    address = sqlite(tmp_path / "accounts.db")
+    with running(address, tmp_path / "usage") as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(UsageStore, "add", lambda *_: 1 / 0)
+            ledger.note(entry())
+            until(lambda: ledger.store_fails)
+        until(lambda: ledger.stored == 1)
+        until(lambda: not ledger.store_fails)
+    assert totals(address) == (1, 7, 2)
+
+
 def test_where_it_says_so_a_full_disk_refuses(tmp_path: Path):
     nowhere = sqlite(tmp_path / "file" / "accounts.db")
     (tmp_path / "file").write_text("")

@@ -38,7 +38,8 @@ class Journal:
         self._number = 0
         self._open: IO[bytes] | None = None
         self._path = self._folder
-        self._closed: list[Path] = []
+        self._closed: dict[Path, int] = {}
+        """Their sizes."""
         self.size = 0
         """Bytes of all its files."""
         self._take_over(folder)
@@ -67,20 +68,18 @@ class Journal:
     def turn(self) -> None:
         """Begin another file, where the one that is open has something in it."""
         if self._open is not None:
+            self._closed[self._path] = self._open.tell()
             self._open.close()
             self._open = None
-            self._closed.append(self._path)
 
     def closed(self) -> list[Path]:
         """Files that are whole, the oldest first."""
         return list(self._closed)
 
     def drop(self, path: Path) -> None:
-        """The store has it."""
-        size = path.stat().st_size
-        path.unlink()
-        self._closed.remove(path)
-        self.size -= size
+        """The store has it, or nobody ever will."""
+        path.unlink(missing_ok=True)
+        self.size -= self._closed.pop(path)
 
     def close(self) -> None:
         """Leave the files for whoever starts next; the folder goes where there are none."""
@@ -102,8 +101,8 @@ class Journal:
                 for path in sorted(other.glob(f"*{_SUFFIX}")):
                     mine = self._folder / f"{other.name}-{path.name}"
                     path.rename(mine)
-                    self._closed.append(mine)
-                    self.size += mine.stat().st_size
+                    self._closed[mine] = mine.stat().st_size
+                    self.size += self._closed[mine]
                 (other / "lock").unlink(missing_ok=True)
                 if not any(other.iterdir()):
                     other.rmdir()

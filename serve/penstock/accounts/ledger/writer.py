@@ -122,8 +122,8 @@ class Ledger:
     def _write_journal(self) -> None:
         try:
             while not self._stop.wait(JOURNAL_EVERY):
-                self._journal_queue()
-            self._journal_queue()
+                self._safely(self._journal_queue)
+            self._safely(self._journal_queue)
         finally:
             self._written.set()
 
@@ -153,15 +153,23 @@ class Ledger:
         while not self._written.is_set():
             self._stop.wait(TRY_AGAIN if self.store_fails else self._settings.flush)
             if not self._stop.is_set():
-                self._empty_journal(until=None)
+                self._safely(self._empty_journal)
                 if not self.store_fails and time.monotonic() - tidied >= TIDY_EVERY:
                     tidied = time.monotonic()
-                    self._tidy()
+                    self._safely(self._tidy)
             else:
                 self._written.wait()
-        self._empty_journal(until=time.monotonic() + LAST_TRY)
+        self._safely(lambda: self._empty_journal(until=time.monotonic() + LAST_TRY))
 
-    def _empty_journal(self, until: float | None) -> None:
+    def _safely(self, work: Callable[[], None]) -> None:
+        """A defect must not end a thread: then nothing would be counted any more, and nobody would know."""
+        try:
+            work()
+        except Exception:
+            self.store_fails = True
+            logger.exception("the ledger has a defect")
+
+    def _empty_journal(self, until: float | None = None) -> None:
         assert self._journal is not None
         with self._lock:
             self._journal.turn()
@@ -176,6 +184,9 @@ class Ledger:
                 self.store_fails = True
                 self._tell(error.message)
                 return
+            except OSError as error:
+                # What cannot be read now never will be; it must not hold up the others.
+                self._lose(0, f"a file of the journal cannot be read: {error.strerror or error}")
             if self.store_fails:
                 self.store_fails = False
                 self._told = ""
