@@ -38,30 +38,30 @@ class Meter:
         strips: whether the stream's usage is taken out.
     """
 
-    __slots__ = ("_events", "_held", "_last", "_size", "_streams", "_strips")
+    __slots__ = ("_held", "_last", "_size", "_streams", "_strips")
 
     def __init__(self, last: deque[bytes], *, streams: bool, strips: bool) -> None:
         self._last = last
         self._streams = streams
         self._strips = strips
         self._held = b""
-        self._events = 0
         self._size = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets of a chunk, perhaps nothing."""
+        # Every token of every stream passes here: one search of the chunk is all that most of them cost.
         self._last.append(chunk)
-        if not self._streams:
-            self._size += len(chunk)
-            while self._size > REMEMBERED and len(self._last) > 1:
-                self._size -= len(self._last.popleft())
-            return chunk
-        self._events += chunk.count(_DATA)
-        if not self._strips:
-            return chunk
-        if not self._held and chunk.endswith(_EVENT_END) and not _may_be_usage(chunk):
-            return chunk
-        return self._stripped(chunk)
+        self._size += len(chunk)
+        if self._strips:
+            if _USAGE in chunk or self._held or not chunk.endswith(_EVENT_END):
+                return self._stripped(chunk)
+        elif not self._streams:
+            self._trim()
+        return chunk
+
+    def _trim(self) -> None:
+        while self._size > REMEMBERED and len(self._last) > 1:
+            self._size -= len(self._last.popleft())
 
     def rest(self) -> bytes:
         """What was held back, for the end of the answer."""
@@ -80,11 +80,14 @@ class Meter:
         return usage
 
     def guess(self, request_bytes: int) -> Usage | None:
-        """What a stream may have used, where the engine went away: an event a token, four bytes of the request a token
-        of the prompt. None where nothing came."""
-        if not self._events:
+        """What a stream may have used, where the engine went away: an event a token, as long as the last ones, and four
+        bytes of the request a token of the prompt. None where nothing came."""
+        remembered = b"".join(self._last)
+        events = remembered.count(_DATA)
+        if not self._streams or not events:
             return None
-        return Usage(max(1, request_bytes // 4), self._events, exact=False)
+        tokens = round(self._size * events / len(remembered))
+        return Usage(max(1, request_bytes // 4), max(1, tokens), exact=False)
 
     def _stripped(self, chunk: bytes) -> bytes:
         data = self._held + chunk
