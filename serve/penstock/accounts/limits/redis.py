@@ -12,8 +12,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -45,6 +46,8 @@ PATIENCE: Final = 2.0
 TRY_AGAIN: Final = 0.25
 """Seconds between two tries while it cannot be reached."""
 CONNECTIONS: Final = 16
+AT_ONCE: Final = 32
+"""Requests that are let in by one step."""
 MOST_OVER: Final = 1000
 """Leases that a question carries along at most."""
 BATCH: Final = 500
@@ -53,6 +56,13 @@ REMEMBERED: Final = 86_400_000
 """Milliseconds for which Redis knows what a gateway sent last."""
 
 _UNREACHABLE = (RedisError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    lease: str
+    charges: Sequence[Charge]
+    verdict: asyncio.Future[Verdict]
 
 
 class RedisCounters:
@@ -94,7 +104,8 @@ class RedisCounters:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._lost = asyncio.Event()
-        self._admitting: set[asyncio.Task[Verdict]] = set()
+        self._questions: list[_Question] = []
+        self._asked = asyncio.Event()
         self._work: list[asyncio.Task[None]] = []
 
     @property
@@ -109,19 +120,21 @@ class RedisCounters:
         self._work = [
             loop.create_task(self._keep(), name="limits-keep"),
             loop.create_task(self._send(), name="limits-send"),
+            loop.create_task(self._ask_all(), name="limits-ask"),
         ]
 
     async def admit(self, lease: str, charges: Sequence[Charge]) -> Verdict:
         if self._gone:
             raise CountersGoneError
-        task = asyncio.get_running_loop().create_task(self._admit(lease, charges))
-        self._admitting.add(task)
-        task.add_done_callback(self._admitting.discard)
+        question = _Question(lease, charges, asyncio.get_running_loop().create_future())
+        self._questions.append(question)
+        self._asked.set()
         try:
-            return await asyncio.shield(task)
+            return await question.verdict
         except asyncio.CancelledError:
-            # Whether Redis has heard of it, nobody knows yet.
-            task.add_done_callback(partial(self._abandon, lease, charges))
+            # The client may leave in the moment in which the verdict comes.
+            if not question.verdict.cancelled() and question.verdict.exception() is None:
+                self._take_back(question, question.verdict.result())
             raise
 
     def settle(self, entries: Sequence[Entry]) -> None:
@@ -139,8 +152,6 @@ class RedisCounters:
 
     async def close(self) -> None:
         """Tell what is still to be told, for a moment, and end all connections."""
-        if self._admitting:
-            await asyncio.wait(self._admitting, timeout=PATIENCE)
         try:
             async with asyncio.timeout(PATIENCE):
                 while not self._gone and (self._entries or self._batch):
@@ -155,31 +166,71 @@ class RedisCounters:
             await asyncio.wait(self._work)
         await self._redis.aclose()
 
-    async def _admit(self, lease: str, charges: Sequence[Charge]) -> Verdict:
+    # What is asked now: while Redis answers one batch, the next one gathers
+
+    async def _ask_all(self) -> None:
+        batch: list[_Question] = []
+        try:
+            while True:
+                await self._asked.wait()
+                self._asked.clear()
+                while self._questions:
+                    batch, self._questions = self._questions[:AT_ONCE], self._questions[AT_ONCE:]
+                    # Not those whose clients have left already.
+                    batch = [question for question in batch if not question.verdict.done()]
+                    if batch:
+                        await self._answer(batch)
+        finally:
+            _give_up([*batch, *self._questions])
+
+    async def _answer(self, batch: list[_Question]) -> None:
+        try:
+            verdicts = await self._verdicts(batch)
+        except CountersGoneError:
+            _give_up(batch)
+            return
+        for question, verdict in zip(batch, verdicts, strict=True):
+            self._tell(question, verdict)
+
+    async def _verdicts(self, batch: list[_Question]) -> list[Verdict]:
+        places: dict[str, int] = {}
+        requests = []
+        for question in batch:
+            charges = [
+                (places.setdefault(c.counter, len(places) + 1), c.rule.kind.value, c.rule.limit, c.amount)
+                for c in question.charges
+            ]
+            requests.append({"lease": question.lease, "charges": charges})
         # Whoever has its answer may ask again before Redis has heard that it has.
         over = {
-            str(place): leaving[:MOST_OVER]
-            for place, charge in enumerate(charges, start=1)
-            if (leaving := list(self._leaving.get(charge.counter, ())))
+            counter: list(islice(leaving, MOST_OVER)) for counter in places if (leaving := self._leaving.get(counter))
         }
         asked = {
-            "lease": lease,
             "life": int(LEASE * 1000),
-            "charges": [(charge.rule.kind.value, charge.rule.limit, charge.amount) for charge in charges],
-            "over": over,
+            "requests": requests,
+            "over": {str(places[counter]): leases for counter, leases in over.items()},
         }
-        keys = [PREFIX + charge.counter for charge in charges]
+        keys = [PREFIX + counter for counter in places]
         said = await self._ask(self._admit_script, keys, [self._now(), orjson.dumps(asked)])
-        verdict = Verdict(tuple(_state(line) for line in said.split(b"\n")))
-        for place, leases in over.items():
-            self._left(charges[int(place) - 1].counter, leases)
-        if verdict.admitted and (slots := [c.counter for c in charges if c.rule.kind is Kind.SLOTS]):
-            self._held[lease] = slots
-        return verdict
+        for counter, leases in over.items():
+            self._left(counter, leases)
+        states = map(_state, said.split(b"\n"))
+        return [Verdict(tuple(islice(states, len(question.charges)))) for question in batch]
 
-    def _abandon(self, lease: str, charges: Sequence[Charge], task: asyncio.Task[Verdict]) -> None:
-        if not task.cancelled() and task.exception() is None and (verdict := task.result()).admitted:
-            self.settle(undone(lease, charges, verdict))
+    def _tell(self, question: _Question, verdict: Verdict) -> None:
+        if verdict.admitted:
+            slots = [charge.counter for charge in question.charges if charge.rule.kind is Kind.SLOTS]
+            if slots:
+                self._held[question.lease] = slots
+        if question.verdict.done():
+            # Its client has left.
+            self._take_back(question, verdict)
+        else:
+            question.verdict.set_result(verdict)
+
+    def _take_back(self, question: _Question, verdict: Verdict) -> None:
+        if verdict.admitted:
+            self.settle(undone(question.lease, question.charges, verdict))
 
     # What is told later
 
@@ -305,6 +356,12 @@ class RedisCounters:
 
     def _now(self) -> int | str:
         return "" if self._clock is None else self._clock()
+
+
+def _give_up(questions: Iterable[_Question]) -> None:
+    for question in questions:
+        if not question.verdict.done():
+            question.verdict.set_exception(CountersGoneError())
 
 
 def _state(line: bytes) -> State:

@@ -53,7 +53,6 @@ ADMIT: Final = (
     _COMMON
     + """
 local asked = cjson.decode(ARGV[2])
-local lease, life, charges = asked.lease, asked.life, asked.charges
 
 local function buckets(key)
     local found, all = {}, redis.call('HGETALL', key)
@@ -65,70 +64,71 @@ local function buckets(key)
     return found
 end
 
-local function written(states)
-    local lines = {}
-    for n, state in ipairs(states) do lines[n] = string.format('%.0f %.0f %.0f %.0f %.0f', unpack(state)) end
-    return table.concat(lines, '\\n')
-end
-
 local function gone_in(bucket) return (bucket + N + 1) * W - now end
 
 for place, leases in pairs(asked.over) do redis.call('ZREM', KEYS[tonumber(place)], unpack(leases)) end
 
-local states, all_fit = {}, true
-for n, key in ipairs(KEYS) do
-    local kind, limit, amount = charges[n][1], charges[n][2], charges[n][3]
-    local fits, used, wait = false, 0, 0
+local function look(key, kind, limit, amount)
     if kind == 'w' then
-        used = advance(key)
-        fits = used + amount <= limit
-        if not fits then
+        local used, wait = advance(key), 0
+        if used + amount > limit then
             local left = used
             for _, one in ipairs(buckets(key)) do
                 left = left - one[2]
                 if left + amount <= limit then wait = gone_in(one[1]) break end
             end
+            return {0, used, wait, 0, 0}
         end
-    elseif kind == 's' then
+        return {1, used, 0, 0, 0}
+    end
+    local used
+    if kind == 's' then
         redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
         used = redis.call('ZCARD', key)
-        fits = used < limit
     else
         used = tonumber(redis.call('GET', key)) or 0
-        fits = used < limit
     end
-    all_fit = all_fit and fits
-    states[n] = {fits and 1 or 0, used, wait, 0, 0}
+    return {used < limit and 1 or 0, used, 0, 0, 0}
 end
-if not all_fit then
-    for n, key in ipairs(KEYS) do
-        if charges[n][1] == 'w' then
-            local found = buckets(key)
-            if #found > 0 then states[n][4] = gone_in(found[#found][1]) end
-        end
-    end
-    return written(states)
-end
-for n, key in ipairs(KEYS) do
-    local kind, amount, state = charges[n][1], charges[n][3], states[n]
+
+local function take(key, kind, amount, lease, state)
     if kind == 'w' then
         if amount > 0 then change(key, index, amount) end
         state[2] = state[2] + amount
         state[4] = gone_in(index)
         state[5] = index
     elseif kind == 's' then
-        redis.call('ZADD', key, now + life, lease)
-        redis.call('PEXPIRE', key, life)
+        redis.call('ZADD', key, now + asked.life, lease)
+        redis.call('PEXPIRE', key, asked.life)
         state[2] = state[2] + 1
     end
 end
-return written(states)
+
+local lines = {}
+for _, request in ipairs(asked.requests) do
+    local states, all_fit = {}, true
+    for n, charge in ipairs(request.charges) do
+        states[n] = look(KEYS[charge[1]], charge[2], charge[3], charge[4])
+        all_fit = all_fit and states[n][1] == 1
+    end
+    for n, charge in ipairs(request.charges) do
+        local key, kind, state = KEYS[charge[1]], charge[2], states[n]
+        if all_fit then
+            take(key, kind, charge[4], request.lease, state)
+        elseif kind == 'w' then
+            local found = buckets(key)
+            if #found > 0 then state[4] = gone_in(found[#found][1]) end
+        end
+        lines[#lines + 1] = string.format('%.0f %.0f %.0f %.0f %.0f', unpack(state))
+    end
+end
+return table.concat(lines, '\\n')
 """
 )
-"""KEYS: counters. ARGV: the time or nothing, and JSON: `lease`, its `life`, `charges` of the counters as [kind, limit,
-amount], and `over`: leases that are over, by the place of their counter. Returns a line for each counter: whether it
-fits, what is used, the wait, the reset and the bucket. Long lists of arguments and answers would cost more than the
-rest."""
+"""KEYS: counters. ARGV: the time or nothing, and JSON: the `life` of leases; `requests`, each with its `lease` and its
+`charges` as [place of the counter, kind, limit, amount]; and `over`: leases that are over, by the place of their
+counter. Returns a line for each charge: whether it fits, what is used, the wait, the reset and the bucket. Long lists
+of arguments and answers would cost more than the rest."""
 
 SETTLE: Final = (
     _COMMON
