@@ -78,7 +78,7 @@ class RedisCounters:
             address,
             max_connections=CONNECTIONS,
             timeout=PATIENCE,
-            socket_timeout=PATIENCE,
+            # Not `socket_timeout`: the library makes a task of each write then, which a request would wait for.
             socket_connect_timeout=PATIENCE,
             retry=Retry(NoBackoff(), 0),
         )
@@ -292,9 +292,10 @@ class RedisCounters:
     async def _probe(self) -> None:
         # What writes: a Redis that is full, or a copy of another, is of no use.
         try:
-            await self._redis.connection_pool.disconnect(inuse_connections=False)
-            keys, arguments = [PREFIX + PROBE], [self._now(), int(LEASE * 1000), self._name]
-            await self._renew_script(keys=keys, args=arguments)
+            async with asyncio.timeout(PATIENCE):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                keys, arguments = [PREFIX + PROBE], [self._now(), int(LEASE * 1000), self._name]
+                await self._renew_script(keys=keys, args=arguments)
         except _UNREACHABLE as error:
             self._tell_gone(error)
             return
@@ -325,12 +326,13 @@ class RedisCounters:
 
     async def _ask(self, script: Any, keys: list[str], arguments: list[Any]) -> Any:
         try:
-            try:
-                return await script(keys=keys, args=arguments)
-            except RedisConnectionError:
-                # A connection that ended while nobody used it says nothing of Redis, and the others are as old.
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
-                return await script(keys=keys, args=arguments)
+            async with asyncio.timeout(PATIENCE):
+                try:
+                    return await script(keys=keys, args=arguments)
+                except RedisConnectionError:
+                    # A connection that ended while nobody used it says nothing of Redis, and the others are as old.
+                    await self._redis.connection_pool.disconnect(inuse_connections=False)
+                    return await script(keys=keys, args=arguments)
         except _UNREACHABLE as error:
             if not self._gone:
                 self._lose(error)
