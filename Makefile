@@ -66,7 +66,7 @@ bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with
 
 .PHONY: bench-accounts
 bench-accounts: environment-dev ## Measure gateways without accounts, with SQLite, and with PostgreSQL and Redis, side by side
-	$(VENV)/python -m penstock bench --accounts --rounds 20 --first-token 600 --output build/bench
+	$(VENV)/python -m penstock bench --accounts --rounds 10 --first-token 300 --output build/bench
 
 .PHONY: bench-start
 bench-start: environment-dev $(DEMO) ## Measure starts from no engine, bare vLLM and Penstock with 50 waiting requests in turn

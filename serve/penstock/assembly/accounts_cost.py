@@ -1,7 +1,7 @@
 """What keys, limits and usage cost: three gateways side by side before the same engines.
 
-One engine keeps a pace that is faster than that of real ones, a piece for each token; the other makes tokens for
-nothing and hands out an answer in few pieces, so that next to nothing is measured but what a request costs.
+One engine streams 100 tokens a second to each client, a piece for each token; the other makes tokens for nothing and
+hands out an answer in few pieces, so that the processor is all that there is too little of.
 
 Used by `penstock bench --accounts`. Everything that is started here ends with the context.
 """
@@ -40,7 +40,7 @@ _MODELS = {
         "engine": "simulator",
         "options": {"time_to_first_token": 0, "tokens_per_second": pace, "max_num_seqs": 1024},
     }
-    for name, pace in ((PACED, 200), (FOR_NOTHING, 0))
+    for name, pace in ((PACED, 100), (FOR_NOTHING, 0))
 }
 _STOP_GRACE = 30.0
 
