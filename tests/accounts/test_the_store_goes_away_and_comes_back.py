@@ -17,7 +17,8 @@ from penstock.accounts.records import NewKey
 from penstock.config.accounts import Database
 from support.gateways import ask, chat, eventually, get, post, running_gateway
 from support.keys import opened
-from support.postgres import Postgres, new_database, running_postgres
+from support.postgres import new_database, running_postgres
+from support.servers import Server
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +26,7 @@ SETTINGS = {"database": Database(env="TEST_DATABASE"), "recheck": 0.2, "outage":
 
 
 @pytest.fixture
-def own_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+def own_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """One for this test alone, to be killed."""
     with running_postgres() as server:
         monkeypatch.setenv("TEST_DATABASE", new_database(server))
@@ -36,7 +37,7 @@ async def made(accounts: OpenAccounts, name: str) -> bytes:
     return (await accounts.service.create(NewKey(name=name), actor="cli:test")).key.get_secret_value().encode()
 
 
-async def test_known_keys_go_on_under_load_while_postgresql_is_dead(own_postgres: Postgres):
+async def test_known_keys_go_on_under_load_while_postgresql_is_dead(own_postgres: Server):
     async with opened(SETTINGS) as accounts:
         known = [await made(accounts, f"known-{number}") for number in range(20)]
         unknown = await made(accounts, "unknown")
@@ -74,7 +75,7 @@ async def test_known_keys_go_on_under_load_while_postgresql_is_dead(own_postgres
     assert set(outcomes) == {"fine", "RefusedKeyError"}, outcomes
 
 
-async def test_known_keys_go_on_while_postgresql_hangs(own_postgres: Postgres):
+async def test_known_keys_go_on_while_postgresql_hangs(own_postgres: Server):
     async with opened(SETTINGS) as accounts:
         known, unknown = await made(accounts, "known"), await made(accounts, "unknown")
         await accounts.directory.find(known)
@@ -100,7 +101,7 @@ async def test_known_keys_go_on_while_postgresql_hangs(own_postgres: Postgres):
                 await asyncio.sleep(0.05)
 
 
-async def test_known_keys_end_when_the_outage_is_longer_than_the_document_allows(own_postgres: Postgres):
+async def test_known_keys_end_when_the_outage_is_longer_than_the_document_allows(own_postgres: Server):
     async with opened({**SETTINGS, "outage": 1}) as accounts:
         key = await made(accounts, "alice")
         await accounts.directory.find(key)
@@ -116,7 +117,7 @@ async def test_known_keys_end_when_the_outage_is_longer_than_the_document_allows
 
 
 async def test_a_gateway_that_starts_before_its_store_says_so_and_becomes_ready(
-    own_postgres: Postgres, caplog: pytest.LogCaptureFixture
+    own_postgres: Server, caplog: pytest.LogCaptureFixture
 ):
     await asyncio.to_thread(own_postgres.kill)
     with caplog.at_level(logging.ERROR):
@@ -137,7 +138,7 @@ async def test_a_gateway_that_starts_before_its_store_says_so_and_becomes_ready(
     assert "127.0.0.1" in str([getattr(record, "fields", None) for record in caplog.records])
 
 
-async def test_a_change_by_one_gateway_reaches_another(own_postgres: Postgres):
+async def test_a_change_by_one_gateway_reaches_another(own_postgres: Server):
     async with opened(SETTINGS) as one, opened(SETTINGS) as other:
         key = await made(one, "alice")
         assert (await other.directory.find(key)).name == "alice"
@@ -152,7 +153,7 @@ async def test_a_change_by_one_gateway_reaches_another(own_postgres: Postgres):
             await asyncio.wait_for(until_refused(), 60)
 
 
-async def test_a_connection_that_died_unnoticed_costs_no_error(own_postgres: Postgres):
+async def test_a_connection_that_died_unnoticed_costs_no_error(own_postgres: Server):
     async with opened(SETTINGS) as accounts:
         key = await made(accounts, "alice")
         await accounts.directory.find(key)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.redis import RedisServer, running_redis
+from support.redis import running_redis
+from support.servers import Server
 
 
 @pytest.fixture
-def redis_of_its_own() -> Iterator[RedisServer]:
+def redis_of_its_own() -> Iterator[Server]:
     """One for this test, which may kill it."""
     with running_redis() as server:
         yield server

@@ -22,7 +22,8 @@ from penstock.config.limits import KeyLimits, Limits, LimitSettings
 from support.gateways import ask, chat, eventually, post, running_gateway
 from support.keys import listed, opened
 from support.limits import in_redis, open_limits
-from support.redis import RedisServer, url_of
+from support.redis import url_of
+from support.servers import Server
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +44,7 @@ def alice(**limits: int) -> Account:
 
 
 async def limiters(
-    stack: AsyncExitStack, server: RedisServer, settings: LimitSettings | None = None, clock: Clock | None = None
+    stack: AsyncExitStack, server: Server, settings: LimitSettings | None = None, clock: Clock | None = None
 ) -> list[Limiter]:
     made = []
     for _ in range(GATEWAYS):
@@ -60,7 +61,7 @@ async def there(counters: RedisCounters) -> None:
     await eventually(lambda: not counters.gone)
 
 
-async def test_a_crowd_at_four_gateways_gets_the_limit_of_every_minute_and_no_more(redis_of_its_own: RedisServer):
+async def test_a_crowd_at_four_gateways_gets_the_limit_of_every_minute_and_no_more(redis_of_its_own: Server):
     limit, minutes = 500, 20
     clock = Clock()
     began = clock.now
@@ -106,7 +107,7 @@ async def test_a_crowd_at_four_gateways_gets_the_limit_of_every_minute_and_no_mo
     assert 0.98 * minutes * limit <= len(taken) <= minutes * limit
 
 
-async def test_never_more_are_in_progress_than_may_be_and_no_slot_stays_empty(redis_of_its_own: RedisServer):
+async def test_never_more_are_in_progress_than_may_be_and_no_slot_stays_empty(redis_of_its_own: Server):
     limit = 17
     account = alice(requests_at_once=limit)
     now = most = served = 0
@@ -140,7 +141,7 @@ async def test_never_more_are_in_progress_than_may_be_and_no_slot_stays_empty(re
 
 
 async def test_two_hundred_clients_of_four_real_gateways_are_served_as_often_as_the_limit_says(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch
 ):
     key = secret.new_key()
     settings = in_redis(monkeypatch, redis_of_its_own, teams={"research": {"requestsPerMinute": 60}})
@@ -157,7 +158,7 @@ async def test_two_hundred_clients_of_four_real_gateways_are_served_as_often_as_
 
 
 async def test_the_slots_of_a_killed_gateway_are_free_after_a_while(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch
 ):
     code = (
         "import asyncio, os\n"
@@ -197,7 +198,7 @@ async def test_the_slots_of_a_killed_gateway_are_free_after_a_while(
                     await asyncio.sleep(0.2)
 
 
-async def test_a_request_that_takes_long_keeps_its_slot(redis_of_its_own: RedisServer):
+async def test_a_request_that_takes_long_keeps_its_slot(redis_of_its_own: Server):
     clock = Clock()
     account = alice(requests_at_once=1)
     async with AsyncExitStack() as stack:
@@ -221,7 +222,7 @@ async def test_a_request_that_takes_long_keeps_its_slot(redis_of_its_own: RedisS
                     await asyncio.sleep(0.01)
 
 
-async def test_a_client_that_leaves_while_redis_is_asked_takes_nothing(redis_of_its_own: RedisServer):
+async def test_a_client_that_leaves_while_redis_is_asked_takes_nothing(redis_of_its_own: Server):
     account = alice(requests_at_once=3, requests_per_minute=1000)
     async with AsyncExitStack() as stack:
         limiter, *_ = await limiters(stack, redis_of_its_own)
@@ -247,7 +248,7 @@ async def test_a_client_that_leaves_while_redis_is_asked_takes_nothing(redis_of_
 
 
 async def test_a_client_that_leaves_in_the_moment_in_which_it_is_let_in_takes_nothing(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch
 ):
     account = alice(requests_at_once=1)
     async with AsyncExitStack() as stack:

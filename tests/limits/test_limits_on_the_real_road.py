@@ -10,7 +10,8 @@ import openai
 import pytest
 
 from support.limits import VARIABLE
-from support.redis import RedisServer, client, url_of
+from support.redis import client, url_of
+from support.servers import Server
 from support.started import Penstock, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -27,7 +28,7 @@ MESSAGES: Any = [{"role": "user", "content": "Hello"}]
 
 
 def test_two_gateways_count_together_and_a_budget_outlives_them(
-    tmp_path: Path, redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(VARIABLE, url_of(redis_of_its_own))
     with Penstock(tmp_path, DOCUMENT) as penstock:

@@ -15,7 +15,8 @@ from penstock.accounts.limits.memory import MemoryCounters
 from penstock.accounts.limits.redis import RedisCounters
 from penstock.accounts.limits.rules import Charge, Kind, Period, Rule, Unit
 from support.gateways import LIMIT
-from support.redis import RedisServer, empty, url_of
+from support.redis import empty, url_of
+from support.servers import Server
 
 pytestmark = pytest.mark.integration
 
@@ -70,7 +71,7 @@ class Clock:
 
 
 @asynccontextmanager
-async def redis_counters(server: RedisServer, clock: Clock | None = None) -> AsyncIterator[RedisCounters]:
+async def redis_counters(server: Server, clock: Clock | None = None) -> AsyncIterator[RedisCounters]:
     counters = RedisCounters(url_of(server), clock.milliseconds if clock is not None else None)
     await counters.open()
     assert not counters.gone
@@ -111,7 +112,7 @@ async def play(counters: Counters, clock: Clock, moves: list[tuple[object, ...]]
 
 @given(moves=steps)
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_whatever_happens_both_say_the_same(redis_of_its_own: RedisServer, moves: list[tuple[object, ...]]):
+def test_whatever_happens_both_say_the_same(redis_of_its_own: Server, moves: list[tuple[object, ...]]):
     # Leases last for 15 s of Redis; the memory's own last as long as their requests.
     moves = [move if move[0] != "wait" or not _has_slots(moves) else ("wait", min(move[1], 200)) for move in moves]
 

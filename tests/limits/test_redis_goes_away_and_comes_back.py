@@ -17,7 +17,8 @@ from penstock.config.limits import LimitSettings
 from support.gateways import Gateway, Response, ask, chat, eventually, get, post, running_gateway, streams
 from support.keys import listed, opened
 from support.limits import VARIABLE, in_redis, open_limits
-from support.redis import RedisServer, client, url_of
+from support.redis import client, url_of
+from support.servers import Server
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +67,7 @@ async def more(told: Counter[str], what: str, by: int = 2 * CLIENTS) -> None:
 
 @pytest.mark.parametrize("how", ["killed", "hangs"])
 async def test_by_default_limited_requests_are_refused_while_it_is_gone(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch, how: str
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch, how: str
 ):
     settings = in_redis(monkeypatch, redis_of_its_own)
     async with gateway_with(settings, requestsPerMinute=10**9, requestsAtOnce=CLIENTS) as (gateway, _):
@@ -94,7 +95,7 @@ async def test_by_default_limited_requests_are_refused_while_it_is_gone(
 
 
 async def test_where_the_document_says_so_each_gateway_counts_for_itself_meanwhile(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch
 ):
     settings = in_redis(monkeypatch, redis_of_its_own, withoutRedis="perGateway")
     async with gateway_with(settings, requestsPerMinute=30) as (gateway, limits):
@@ -117,9 +118,7 @@ async def test_where_the_document_says_so_each_gateway_counts_for_itself_meanwhi
         assert not limits.limiter.gone
 
 
-async def test_a_gateway_that_never_reached_it_is_not_ready(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_gateway_that_never_reached_it_is_not_ready(redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch):
     settings = in_redis(monkeypatch, redis_of_its_own)
     redis_of_its_own.kill()
     async with gateway_with(settings, requestsPerMinute=5) as (gateway, _):
@@ -134,7 +133,7 @@ async def test_a_gateway_that_never_reached_it_is_not_ready(
 
 
 async def test_what_was_spent_while_it_was_gone_is_counted_when_it_is_back(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch
 ):
     settings = in_redis(monkeypatch, redis_of_its_own)
     end = asyncio.Event()
@@ -157,7 +156,7 @@ async def test_what_was_spent_while_it_was_gone_is_counted_when_it_is_back(
         assert answer.error["code"] == "insufficient_quota"
 
 
-async def test_budgets_outlive_a_gateway(redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch):
+async def test_budgets_outlive_a_gateway(redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch):
     settings = in_redis(monkeypatch, redis_of_its_own, prices={"demo": {"completion": 1.0}})
     for status in (200, 429):
         # 5 tokens of an answer at a millionth each.
@@ -166,7 +165,7 @@ async def test_budgets_outlive_a_gateway(redis_of_its_own: RedisServer, monkeypa
 
 
 async def test_its_password_is_in_no_log(
-    redis_of_its_own: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    redis_of_its_own: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setenv(VARIABLE, url_of(redis_of_its_own).replace("redis://:", "redis://:wrong"))
     async with open_limits({"redis": {"env": VARIABLE}}) as limits:

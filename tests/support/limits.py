@@ -10,7 +10,8 @@ import pytest
 
 from penstock.accounts.limits.opening import OpenLimits
 from penstock.config.limits import LimitSettings
-from support.redis import RedisServer, url_of
+from support.redis import url_of
+from support.servers import Server
 
 VARIABLE = "TEST_REDIS"
 
@@ -26,7 +27,7 @@ async def open_limits(settings: Mapping[str, Any]) -> AsyncIterator[OpenLimits]:
         await limits.close()
 
 
-def in_redis(monkeypatch: pytest.MonkeyPatch, server: RedisServer, **settings: Any) -> dict[str, Any]:
+def in_redis(monkeypatch: pytest.MonkeyPatch, server: Server, **settings: Any) -> dict[str, Any]:
     """Settings whose counters are there."""
     monkeypatch.setenv(VARIABLE, url_of(server))
     return {**settings, "redis": {"env": VARIABLE}}

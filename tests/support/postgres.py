@@ -10,44 +10,33 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 import psycopg
 
+from penstock.assembly.own_servers import postgres_programs
 from support.engines import free_port
+from support.servers import InContainer, Server, container_engine_answers
 
 USER = "penstock"
+IMAGE = "postgres:17-alpine"
 LIMIT = 120.0
 """Seconds that a start may take on a busy machine."""
 
 
-class Postgres(Protocol):
-    """A server."""
-
-    port: int
-    password: str
-
-    def start(self) -> None: ...
-    def kill(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def remove(self) -> None: ...
-
-
-def url_of(server: Postgres, database: str = "postgres") -> str:
+def url_of(server: Server, database: str = "postgres") -> str:
     """Where clients find a database of it."""
     return f"postgresql://{USER}:{server.password}@127.0.0.1:{server.port}/{database}"
 
 
-def new_database(server: Postgres) -> str:
+def new_database(server: Server) -> str:
     """The address of an empty database."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(url_of(server), autocommit=True) as connection:
@@ -56,9 +45,9 @@ def new_database(server: Postgres) -> str:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres() -> Iterator[Server]:
     """A server that accepts connections; gone with its data at the end."""
-    server: Postgres = InContainer() if _container_engine_answers() else OfTheSystem()
+    server: Server = _in_container() if container_engine_answers() else OfTheSystem()
     try:
         server.start()
         yield server
@@ -66,7 +55,7 @@ def running_postgres() -> Iterator[Postgres]:
         server.remove()
 
 
-def wait_until_ready(server: Postgres) -> None:
+def wait_until_ready(server: Server) -> None:
     """Until it takes a query."""
     end = time.monotonic() + LIMIT
     while True:
@@ -166,57 +155,18 @@ class OfTheSystem:
         )
 
 
-class InContainer:
-    """The official image. Its port stays the same when it is started again."""
+def _in_container() -> Server:
+    from testcontainers.postgres import PostgresContainer
 
-    IMAGE = "postgres:17-alpine"
-
-    def __init__(self) -> None:
-        from testcontainers.postgres import PostgresContainer
-
-        self.port = free_port()
-        self.password = secrets.token_hex(8)
-        self._container = PostgresContainer(self.IMAGE, username=USER, password=self.password, dbname="postgres")
-        self._container.with_bind_ports(5432, self.port)
-        self._made = False
-
-    def start(self) -> None:
-        if self._made:
-            self._container.get_wrapped_container().start()
-        else:
-            self._container.start()
-            self._made = True
-        wait_until_ready(self)
-
-    def kill(self) -> None:
-        self._container.get_wrapped_container().kill()
-
-    def pause(self) -> None:
-        self._container.get_wrapped_container().pause()
-
-    def resume(self) -> None:
-        self._container.get_wrapped_container().unpause()
-
-    def remove(self) -> None:
-        if self._made:
-            self._container.stop()
-
-
-def _container_engine_answers() -> bool:
-    place = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if not place.startswith("unix://"):
-        return True
-    with socket.socket(socket.AF_UNIX) as knock:
-        return knock.connect_ex(place.removeprefix("unix://")) == 0
+    password = secrets.token_hex(8)
+    container = PostgresContainer(IMAGE, username=USER, password=password, dbname="postgres")
+    return InContainer(container, inside=5432, port=free_port(), password=password, ready=wait_until_ready)
 
 
 def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    assert on_path, "these tests need a container engine, or PostgreSQL's server: apt-get install postgresql"
-    return Path(on_path).parent
+    found = postgres_programs(Path("/usr/lib/postgresql"), shutil.which("initdb"))
+    assert found, "these tests need a container engine, or PostgreSQL's server: apt-get install postgresql"
+    return found
 
 
 def _user_exists(name: str) -> bool:

@@ -15,45 +15,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from support.engines import free_port
-from support.postgres import _container_engine_answers
+from support.servers import InContainer, Server, container_engine_answers
 
+IMAGE = "redis:7-alpine"
 LIMIT = 60.0
 """Seconds that a start may take on a busy machine."""
 
 
-class RedisServer(Protocol):
-    """A server."""
-
-    port: int
-    password: str
-
-    def start(self) -> None: ...
-    def kill(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def remove(self) -> None: ...
-
-
-def url_of(server: RedisServer) -> str:
+def url_of(server: Server) -> str:
     """Where clients find it."""
     return f"redis://:{server.password}@127.0.0.1:{server.port}/0"
 
 
-def empty(server: RedisServer) -> None:
+def empty(server: Server) -> None:
     """Forget all that is there."""
     with client(server) as connected:
         connected.flushall()
 
 
 @contextmanager
-def client(server: RedisServer) -> Iterator[redis.Redis]:
+def client(server: Server) -> Iterator[redis.Redis]:
     """A connection of the test's own."""
     connected = redis.Redis.from_url(url_of(server), socket_timeout=5.0, retry=Retry(NoBackoff(), 0))
     try:
@@ -63,9 +50,9 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis() -> Iterator[Server]:
     """A server that answers; gone with its data at the end."""
-    server: RedisServer = InContainer() if _container_engine_answers() else OfTheSystem()
+    server: Server = _in_container() if container_engine_answers() else OfTheSystem()
     try:
         server.start()
         yield server
@@ -73,7 +60,7 @@ def running_redis() -> Iterator[RedisServer]:
         server.remove()
 
 
-def wait_until_ready(server: RedisServer) -> None:
+def wait_until_ready(server: Server) -> None:
     """Until it answers."""
     end = time.monotonic() + LIMIT
     while True:
@@ -129,37 +116,9 @@ class OfTheSystem:
         shutil.rmtree(self._folder)
 
 
-class InContainer:
-    """The official image. Its port stays the same when it is started again."""
+def _in_container() -> Server:
+    from testcontainers.redis import RedisContainer
 
-    IMAGE = "redis:7-alpine"
-
-    def __init__(self) -> None:
-        from testcontainers.redis import RedisContainer
-
-        self.port = free_port()
-        self.password = secrets.token_hex(8)
-        self._container = RedisContainer(self.IMAGE, password=self.password)
-        self._container.with_bind_ports(6379, self.port)
-        self._made = False
-
-    def start(self) -> None:
-        if self._made:
-            self._container.get_wrapped_container().start()
-        else:
-            self._container.start()
-            self._made = True
-        wait_until_ready(self)
-
-    def kill(self) -> None:
-        self._container.get_wrapped_container().kill()
-
-    def pause(self) -> None:
-        self._container.get_wrapped_container().pause()
-
-    def resume(self) -> None:
-        self._container.get_wrapped_container().unpause()
-
-    def remove(self) -> None:
-        if self._made:
-            self._container.stop()
+    password = secrets.token_hex(8)
+    container = RedisContainer(IMAGE, password=password)
+    return InContainer(container, inside=6379, port=free_port(), password=password, ready=wait_until_ready)

@@ -11,13 +11,14 @@ import pytest
 
 from penstock.accounts.address import Address, address_of, sqlite
 from penstock.config.accounts import Database
-from support.postgres import Postgres, new_database, running_postgres
+from support.postgres import new_database, running_postgres
+from support.servers import Server
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def postgres_server(request: pytest.FixtureRequest) -> Iterator[Postgres | None]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[Server | None]:
     """One for all tests that want one. Autouse, so that it is there before a test looks for processes that it left."""
     if not any("postgresql" in item.nodeid for item in request.session.items):
         yield None
@@ -27,7 +28,7 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[Postgres | None]
 
 
 @pytest.fixture
-def postgres_address(postgres_server: Postgres | None, monkeypatch: pytest.MonkeyPatch) -> Address:
+def postgres_address(postgres_server: Server | None, monkeypatch: pytest.MonkeyPatch) -> Address:
     """An empty database."""
     assert postgres_server is not None, "name the test or its parameter after postgresql"
     monkeypatch.setenv("TEST_DATABASE", new_database(postgres_server))

@@ -18,7 +18,8 @@ from penstock.accounts.opening import OpenAccounts
 from penstock.config.accounts import Database
 from support.gateways import Gateway, eventually, running_gateway
 from support.keys import listed, opened
-from support.postgres import Postgres, new_database, running_postgres
+from support.postgres import new_database, running_postgres
+from support.servers import Server
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +28,7 @@ KEYS = {"team": listed(KEY, owner="research")}
 
 
 @pytest.fixture
-def own_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+def own_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """One for this test alone, to be killed."""
     with running_postgres() as server:
         monkeypatch.setenv("TEST_DATABASE", new_database(server))
@@ -76,7 +77,7 @@ async def counted(accounts: OpenAccounts) -> tuple[int, int]:
     return total.requests, total.completion_tokens
 
 
-async def test_nothing_is_lost_under_load_while_postgresql_is_dead(own_postgres: Postgres, tmp_path: Path):
+async def test_nothing_is_lost_under_load_while_postgresql_is_dead(own_postgres: Server, tmp_path: Path):
     async with opened(settings(tmp_path), KEYS) as accounts, running_gateway(accounts=accounts) as gateway:
         ledger, load = ledger_of(accounts), Load(gateway)
         await load.go_on(100)
@@ -97,7 +98,7 @@ async def test_nothing_is_lost_under_load_while_postgresql_is_dead(own_postgres:
 
 
 async def test_a_gateway_that_stops_while_postgresql_is_dead_leaves_its_journal_to_the_next(
-    own_postgres: Postgres, tmp_path: Path
+    own_postgres: Server, tmp_path: Path
 ):
     async with opened(settings(tmp_path), KEYS) as accounts, running_gateway(accounts=accounts) as gateway:
         load = Load(gateway)
@@ -113,7 +114,7 @@ async def test_a_gateway_that_stops_while_postgresql_is_dead_leaves_its_journal_
 
 
 async def test_a_store_that_hangs_holds_up_neither_requests_nor_the_end(
-    own_postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(writer, "LAST_TRY", 1.0)
     async with opened(settings(tmp_path), KEYS) as accounts:
