@@ -13,8 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import psycopg
 
 from penstock.assembly.own_servers import postgres_programs
 from support.engines import free_port
-from support.servers import InContainer, Server, container_engine_answers
+from support.servers import InContainer, Server, running
 
 USER = "penstock"
 IMAGE = "postgres:17-alpine"
@@ -44,15 +43,9 @@ def new_database(server: Server) -> str:
     return url_of(server, name)
 
 
-@contextmanager
-def running_postgres() -> Iterator[Server]:
+def running_postgres() -> AbstractContextManager[Server]:
     """A server that accepts connections; gone with its data at the end."""
-    server: Server = _in_container() if container_engine_answers() else OfTheSystem()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    return running(_in_container, OfTheSystem)
 
 
 def wait_until_ready(server: Server) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import redis
@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from support.engines import free_port
-from support.servers import InContainer, Server, container_engine_answers
+from support.servers import InContainer, Server, running
 
 IMAGE = "redis:7-alpine"
 LIMIT = 60.0
@@ -49,15 +49,9 @@ def client(server: Server) -> Iterator[redis.Redis]:
         connected.close()
 
 
-@contextmanager
-def running_redis() -> Iterator[Server]:
+def running_redis() -> AbstractContextManager[Server]:
     """A server that answers; gone with its data at the end."""
-    server: Server = _in_container() if container_engine_answers() else OfTheSystem()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    return running(_in_container, OfTheSystem)
 
 
 def wait_until_ready(server: Server) -> None:

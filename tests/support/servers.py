@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 
@@ -63,7 +64,18 @@ class InContainer:
             self._container.stop()
 
 
-def container_engine_answers() -> bool:
+@contextmanager
+def running(in_container: Callable[[], Server], of_the_system: Callable[[], Server]) -> Iterator[Server]:
+    """A server that answers, in a container where a container engine answers; gone with its data at the end."""
+    server = in_container() if _container_engine_answers() else of_the_system()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def _container_engine_answers() -> bool:
     place = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if not place.startswith("unix://"):
         return True

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from penstock import environment
 from penstock.accounts.errors import StoreError
+from penstock.accounts.named import named_text
 from penstock.config.accounts import Database
 
 FILE_NAME = "accounts.db"
@@ -49,23 +50,9 @@ class Address:
 
 def address_of(database: Database) -> Address:
     """The place that the document names. Raises StoreError where it cannot be read."""
-    if database.env is not None:
-        text = environment.variable(database.env)
-        if text is None:
-            raise StoreError(
-                f"accounts.database.env: the variable {database.env} is empty or not set.",
-                remedy=f"export {database.env}=postgresql://user:password@host:5432/name",
-            )
-        return _postgresql(text, f"the variable {database.env}")
-    if database.file is not None:
-        path = Path(database.file).expanduser()
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(
-                f"accounts.database.file: {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}."
-            ) from None
-        return _postgresql(text, f"the file {path}")
+    if database.env is not None or database.file is not None:
+        remedy = f"export {database.env}=postgresql://user:password@host:5432/name"
+        return _postgresql(*named_text(database, "accounts.database", remedy))
     return sqlite(Path(database.sqlite).expanduser() if database.sqlite is not None else default_file())
 
 
@@ -81,7 +68,7 @@ def default_file() -> Path:
 
 def _postgresql(text: str, place: str) -> Address:
     try:
-        url = make_url(text.strip())
+        url = make_url(text)
     except (ArgumentError, ValueError):
         # Without its cause, which shows the text.
         raise StoreError(f"The address of the store in {place} cannot be read.", remedy=_FORM) from None

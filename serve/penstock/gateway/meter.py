@@ -1,5 +1,5 @@
 """Counts the tokens of one answer while its bytes pass, and takes out what the client did not ask for. Pure; used by
-`relay` where requests are counted.
+`attempt` where requests are counted.
 
 An engine tells the tokens of a stream in an event of its own, at the end, and only where it is asked to. So we ask
 (`bodies.counted`), and where the client did not, that event is taken out again. It is found by bytes that no other

@@ -1,5 +1,5 @@
 """What a request has used that nobody waits for any more: the engine is told to stop it, and its last words are read.
-Used by `relay` where requests are counted.
+Used by `attempt` where requests are counted.
 """
 
 from __future__ import annotations

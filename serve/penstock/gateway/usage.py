@@ -1,4 +1,4 @@
-"""Token counts, found at the end of an engine's answer without parsing the rest. Pure; used by `relay` and `meter`."""
+"""Token counts, found at the end of an engine's answer, the rest unparsed. Pure; used by `attempt` and `meter`."""
 
 from __future__ import annotations
 

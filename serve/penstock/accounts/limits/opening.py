@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock import environment
 from penstock.accounts.errors import StoreError
 from penstock.accounts.ledger.report import Question, UsageReport
 from penstock.accounts.limits.limiter import Limiter
 from penstock.accounts.limits.rules import Period, begins
+from penstock.accounts.named import named_text
 from penstock.config.limits import LimitSettings
 from penstock.config.weights import SecretFrom
 
@@ -85,24 +84,9 @@ def _redis(place: SecretFrom) -> RedisCounters:
     # Only now: where there is no Redis, nobody waits for its library.
     from penstock.accounts.limits.redis import RedisCounters  # noqa: PLC0415
 
-    address, where = _address(place)
+    address, where = named_text(place, "accounts.limits.redis", _FORM)
     try:
         return RedisCounters(address)
     except (ValueError, TypeError):
         # Without its cause, which may show the text.
         raise StoreError(f"The address of Redis in {where} cannot be read.", remedy=_FORM) from None
-
-
-def _address(place: SecretFrom) -> tuple[str, str]:
-    if place.env is not None:
-        text, where = environment.variable(place.env), f"the variable {place.env}"
-        if text is None:
-            raise StoreError(f"accounts.limits.redis.env: {where} is empty or not set.", remedy=_FORM)
-        return text.strip(), where
-    path = Path(place.file or "").expanduser()
-    try:
-        return path.read_text(encoding="utf-8").strip(), f"the file {path}"
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"accounts.limits.redis.file: {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}."
-        ) from None
