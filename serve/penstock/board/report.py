@@ -95,6 +95,12 @@ class ReplicaReport(BaseModel):
         return self.phases[-1].at if self.phases else 0.0
 
     @property
+    def phase_seconds(self) -> tuple[tuple[Phase, float], ...]:
+        """Its phases and the seconds that each took; of the last, until it last reported. 0 where its clock jumped."""
+        ends = [*(mark.at for mark in self.phases[1:]), self.updated]
+        return tuple((mark.phase, max(end - mark.at, 0.0)) for mark, end in zip(self.phases, ends, strict=False))
+
+    @property
     def start_seconds(self) -> float | None:
         """From the beginning of its start to ready; None where it never was, or its clock jumped."""
         return self._since_began(next((mark.at for mark in self.phases if mark.phase is Phase.READY), None))

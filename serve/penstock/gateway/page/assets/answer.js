@@ -1,0 +1,59 @@
+// One answer of one model: asks, reads the stream, and measures.
+
+import { Refusal, send } from "./api.js";
+import { events } from "./events.js";
+
+/**
+ * Ask for a chat completion.
+ *
+ * Args:
+ *   body: of the request, without `stream`.
+ *   signal: ends it, at the engine too.
+ *   onText: gets the answer so far, and what the model thought before, whenever there is more.
+ *
+ * Resolves to what was measured: times in seconds from when it was asked, tokens as the engine counted them.
+ */
+export async function ask(body, { signal, onText }) {
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
+  const seen = { text: "", thoughts: "", first: null, last: null, tokens: null, prompt: null, finish: null };
+  const asked = { ...body, stream: true, stream_options: { include_usage: true } };
+  const response = await send("v1/chat/completions", { method: "POST", body: asked, signal });
+  let whole = false;
+  for await (const { data } of events(response.body)) {
+    if (data === undefined) continue;
+    if (data === "[DONE]") {
+      whole = true;
+      break;
+    }
+    const chunk = JSON.parse(data);
+    if (chunk.error) throw new Refusal(response.status, chunk.error, response.headers.get("x-request-id"));
+    if (take(chunk, seen)) {
+      seen.last = seconds();
+      seen.first ??= seen.last;
+      onText(seen.text, seen.thoughts);
+    }
+  }
+  if (!whole) throw new Error("The answer broke off.");
+  return { ...seen, total: seconds(), held: Number(response.headers.get("x-penstock-held-ms") ?? 0) / 1000 };
+}
+
+/** Whether the chunk brought text. */
+function take(chunk, seen) {
+  if (chunk.usage) {
+    seen.tokens = chunk.usage.completion_tokens;
+    seen.prompt = chunk.usage.prompt_tokens;
+  }
+  const choice = chunk.choices?.[0];
+  seen.finish = choice?.finish_reason ?? seen.finish;
+  const text = choice?.delta?.content ?? "";
+  const thoughts = choice?.delta?.reasoning_content ?? choice?.delta?.reasoning ?? "";
+  seen.text += text;
+  seen.thoughts += thoughts;
+  return Boolean(text || thoughts);
+}
+
+/** Tokens in a second after the first one; null where there are too few to tell. */
+export function pace({ tokens, first, last }) {
+  return tokens > 1 && last > first ? (tokens - 1) / (last - first) : null;
+}
