@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from penstock.config.grants import Role
+from penstock.config.grants import PROVIDER_GRANT, Role
 from penstock.config.limits import KeyLimits
 
 EVERYTHING = "*"
@@ -24,7 +24,7 @@ class Account:
     owner: str
     """The team."""
     models: tuple[str, ...] = (EVERYTHING,)
-    """Patterns of served names and aliases."""
+    """Patterns of served names and aliases, and of providers: `provider:openai`."""
     roles: frozenset[Role] = frozenset(["user"])
     disabled: bool = False
     until: float | None = None
@@ -49,6 +49,14 @@ class Account:
         whatever stands behind that alias, under that alias.
         """
         return any(pattern == EVERYTHING or _fits(pattern, asked) or _fits(pattern, model) for pattern in self.models)
+
+    def may_use_provider(self, provider: str) -> bool:
+        """Whether its requests may leave for a provider. No pattern of models says so: a key that may use everything
+        here has not thereby agreed to send anything elsewhere."""
+        return any(
+            pattern.startswith(PROVIDER_GRANT) and _fits(pattern[len(PROVIDER_GRANT) :], provider)
+            for pattern in self.models
+        )
 
 
 ANONYMOUS = Account(id="anonymous", name="anonymous", owner="anonymous")

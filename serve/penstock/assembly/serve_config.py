@@ -115,16 +115,17 @@ def _surging(document: Document, placement: Placement, max_pods: int) -> set[str
     return {name for name, surge in said.items() if surge == "always" or (surge == "auto" and name in roomy)}
 
 
+_IN_PLACE = ("replicas", "rollout", "cache", "fallback")
+"""What of a model changes without a restart of its replicas."""
+
+
 def _model(name: str, model: Model, document: Document, placement: Placement, *, surge: bool) -> dict[str, Any]:
     if model.engine == "vllm":
         vllm_options(name, model, gpus=document.gpus_of(model))  # refuses a wrong option now, not on a node
+    changes = {key: Model.model_fields[key].get_default(call_default_factory=True) for key in _IN_PLACE}
     spec = EngineSpec(
         name=name,
-        model=model.model_copy(
-            update={
-                key: Model.model_fields[key].get_default(call_default_factory=True) for key in ("replicas", "rollout")
-            }
-        ),
+        model=model.model_copy(update=changes),
         gpus=document.gpus_of(model),
         host=LOOPBACK if placement is Placement.LOCAL else None,
         weights=document.weights,
@@ -197,9 +198,12 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
     )
     routes = GatewayRoutes(
         models={
-            name: RoutedModel(application=application_name(name), aliases=model.aliases)
+            name: RoutedModel(
+                application=application_name(name), aliases=model.aliases, repository=model.repository, fallback=model.fallback, cache=model.cache
+            )
             for name, model in document.models.items()
         },
+        providers=document.providers,
         keys=document.accounts.keys,
     )
     return {
@@ -219,7 +223,9 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
                 "health_check_period_s": HEALTH_CHECK_PERIOD,
                 "health_check_timeout_s": 30.0,
                 "user_config": routes.model_dump(
-                    mode="json", exclude_none=True, exclude=None if routes.keys else {"keys"}
+                    mode="json",
+                    exclude_none=True,
+                    exclude={name for name in ("keys", "providers") if not getattr(routes, name)},
                 ),
                 "ray_actor_options": _actor(placement, gpus=0, resource=GATEWAY_RESOURCE),
             }

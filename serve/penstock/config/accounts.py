@@ -93,7 +93,9 @@ class ListedKey(Section):
     """The team that the key belongs to."""
 
     models: list[ModelPattern] = Field(default_factory=lambda: ["*"], min_length=1, max_length=MOST_PATTERNS)
-    """Models that the key may use: served names and aliases, with `*` for any characters and `?` for one."""
+    """Models that the key may use: served names and aliases, with `*` for any characters and `?` for one. Models of
+    providers need `provider:` and the provider's name besides, such as `provider:openai` or `provider:*`: no key uses
+    a provider because of a `*` alone."""
 
     roles: list[Role] = Field(default_factory=lambda: [USER], min_length=1, max_length=2)
     """`user` calls models, `admin` manages keys over `/admin`. One does not include the other."""
@@ -135,9 +137,10 @@ class Accounts(Section):
     """Who may use the address. Without keys it is open, and may then be reached from its own machine alone."""
 
     anonymous: bool | None = None
-    """Whether requests without a key are served, for every model. `false` asks every request for a key, and keeps keys
-    in the default store where no other place is named. Default: `false` where keys, a file, a database or an issuer
-    are named, else open, which `penstock up` refuses on addresses that other machines can reach."""
+    """Whether requests without a key are served, for every model but those of providers. `false` asks every request
+    for a key, and keeps keys in the default store where no other place is named. Default: `false` where keys, a file, a
+    database or an issuer are named, else open, which `penstock up` refuses on addresses that other machines can
+    reach."""
 
     keys: dict[KeyName, ListedKey] = Field(default_factory=dict)
     """Keys by name, as hashes. A change is taken over in place."""

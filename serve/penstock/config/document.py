@@ -10,12 +10,14 @@ from pydantic import Field, WithJsonSchema, model_validator
 from penstock.config.accounts import Accounts
 from penstock.config.base import Section, refused
 from penstock.config.fitting import Wishes, limits_of_nobody, misfits
+from penstock.config.fitting_providers import misfits_of_providers, provided_models
 from penstock.config.gateway import Gateway
 from penstock.config.hardware import Hardware
 from penstock.config.labels import LABEL_VALUE
 from penstock.config.logging import Logging
 from penstock.config.models import Model, ModelName
 from penstock.config.presets import PRESETS
+from penstock.config.providers import Provider, ProviderName
 from penstock.config.weights import Weights
 
 HardwareName = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{LABEL_VALUE.pattern}$"})]
@@ -30,6 +32,10 @@ class Document(Section):
     hardware: dict[HardwareName, Hardware] = Field(default_factory=dict)
     """Profiles of machines by name, which is a valid value of a Kubernetes label. `cpu`, with no particular resources,
     and common GPUs (`nvidia-l4`, `nvidia-h100`, ...) are there without being named."""
+
+    providers: dict[ProviderName, Provider] = Field(default_factory=dict)
+    """Other OpenAI-compatible addresses by any name: small letters, digits and `-`. Nothing goes to one unless somebody
+    asks for a model of it, or one of `models` has it as its `fallback`."""
 
     gateway: Gateway = Field(default_factory=Gateway)
     """The OpenAI-compatible address."""
@@ -51,8 +57,13 @@ class Document(Section):
             "models": self.accounts.limits.models,
             "prices": self.accounts.limits.prices,
         }
-        aliases = {name: model.aliases for name, model in self.models.items()}
-        if findings := [*misfits(models, profiles), *limits_of_nobody(limits, aliases)]:
+        aliases = {**provided_models(self.providers), **{name: model.aliases for name, model in self.models.items()}}
+        findings = [
+            *misfits(models, profiles),
+            *misfits_of_providers(self.providers, self.models),
+            *limits_of_nobody(limits, aliases),
+        ]
+        if findings:
             raise refused(Document, findings)
         return self
 

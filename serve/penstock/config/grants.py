@@ -9,6 +9,9 @@ from pydantic import AfterValidator, WithJsonSchema
 
 MOST_PATTERNS = 100
 
+PROVIDER_GRANT = "provider:"
+"""Stands before a pattern of providers' names among the patterns of models. Patterns of models grant no provider."""
+
 _PATTERN = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9._/:*?-]{0,127}")
 
 Role = Literal["user", "admin"]
@@ -21,7 +24,7 @@ def checked_pattern(pattern: str) -> str:
     if _PATTERN.fullmatch(pattern) is None:
         raise ValueError(
             f"{pattern[:128]!r} is no pattern of models; use a served name or an alias, with * for any characters and ?"
-            " for one"
+            " for one, or provider: and the name of a provider"
         )
     return pattern
 

@@ -12,9 +12,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from penstock.config.base import Finding, Section, refused
+from penstock.config.cache import ModelCache
+from penstock.config.fallback import Fallback
+from penstock.config.grants import PROVIDER_GRANT
 from penstock.config.rollout import Rollout
 from penstock.config.simulator import SimulatorOptions
-from penstock.config.source import SourceText
+from penstock.config.source import HUB, SourceText
 from penstock.config.units import Duration
 from penstock.config.watchdog import Watchdog
 
@@ -29,6 +32,8 @@ ModelName = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{MODE
 
 def model_name_problem(name: str) -> str | None:
     """Why a text is no name or alias of a model; None where it is one."""
+    if name.startswith(PROVIDER_GRANT):
+        return f"{name[:130]!r} begins with {PROVIDER_GRANT}, which stands before the name of a provider in grants"
     if MODEL_NAME.fullmatch(name):
         return None
     return (
@@ -135,6 +140,10 @@ class Model(Section):
     aliases: list[ModelName] = Field(default_factory=list)
     """Further names under which clients may ask for it."""
 
+    fallback: Fallback | None = None
+    """A model of a provider that answers where this one cannot. A key must be allowed to use that provider. Default:
+    none, so that no request leaves."""
+
     startup: Startup = Field(default_factory=Startup)
     """How long the engine may take to become ready."""
 
@@ -143,6 +152,14 @@ class Model(Section):
 
     warm_up: bool = True
     """Send one small request before the replica is ready, so that the first client does not pay for lazy work."""
+
+    cache: ModelCache | None = None
+    """Whether answers are kept and given again to equal requests of the same team. Default: no."""
+
+    @property
+    def repository(self) -> str | None:
+        """Where its weights are on the hub, `org/repo`; None where they come from elsewhere."""
+        return self.source.removeprefix(HUB).partition("@")[0] if self.source and self.source.startswith(HUB) else None
 
     @field_validator("aliases")
     @classmethod

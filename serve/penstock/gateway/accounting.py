@@ -35,7 +35,7 @@ def entry_of(call: Call, status: int, seconds: float) -> Entry:
         at=time.time(),
         key=account.id,
         team=account.owner,
-        model=call.model,
+        model=call.answered_by or call.model,
         endpoint=call.endpoint,
         status=status,
         prompt=count(usage.prompt),
@@ -45,6 +45,7 @@ def entry_of(call: Call, status: int, seconds: float) -> Entry:
         first_byte_ms=None if call.first_byte is None else count((call.first_byte - call.began) * 1000),
         duration_ms=count(seconds * 1000),
         request_id=call.request_id.decode("latin-1"),
+        cache=call.cache,
     )
 
 

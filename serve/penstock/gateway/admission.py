@@ -70,7 +70,7 @@ async def enter(limiter: Limiter, metrics: Metrics, call: Call, asked: Asked, bo
 
 def leave(limiter: Limiter, admission: Admission, call: Call, asked: Asked, body_size: int) -> None:
     """The call is over: count what it took."""
-    limiter.settle(admission, taken(call, asked, body_size))
+    limiter.settle(admission, taken(call, asked, body_size), paid_as=call.answered_by or call.model)
 
 
 def taken(call: Call, asked: Asked, body_size: int) -> Tokens | None:

@@ -17,27 +17,37 @@ import orjson
 
 import penstock
 from penstock import config
+from penstock.accounts.account import ANONYMOUS
 from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
+from penstock.config.providers import Provider
 from penstock.gateway import admin, bodies, cors
 from penstock.gateway.accounting import Accounting
 from penstock.gateway.admission import enter, leave
 from penstock.gateway.attempt import Count, Request
 from penstock.gateway.authentication import Gate
+from penstock.gateway.cache.caching import Cache, Question
 from penstock.gateway.call import CLIENT_GONE, Call, ClientGoneError, Receive, Scope, Send
 from penstock.gateway.catalog import Catalog, ModelEntry, Permit
+from penstock.gateway.dialects.edge import Edge
+from penstock.gateway.dialects.paths import foreign
+from penstock.gateway.dialects.table import DIALECTS
 from penstock.gateway.engine_client import EngineClient, HttpEngineClient
 from penstock.gateway.errors import (
     BadRequestError,
     EngineFailedError,
     GatewayError,
-    NotFoundError,
+    MethodNotAllowedError,
     UnavailableError,
 )
 from penstock.gateway.headers import Header, first
 from penstock.gateway.leases import LeaseSource
 from penstock.gateway.metrics import CONTENT_TYPE, NO_MODEL, Metrics
+from penstock.gateway.models_desk import ModelsDesk
+from penstock.gateway.page import files as page
 from penstock.gateway.pool import LeasePool, PoolSettings
+from penstock.gateway.providers.asking import Plea
+from penstock.gateway.providers.upstreams import Upstreams
 from penstock.gateway.relay import Relay
 from penstock.gateway.routes import (
     OPEN_TO_ALL,
@@ -101,10 +111,14 @@ class GatewayApp:
             self.metrics.watch_counters(lambda: limiter.gone)
         self._client = client or HttpEngineClient(settings.connect_timeout)
         self._relay = Relay(self._client, settings, self.metrics)
+        self._upstreams = Upstreams(settings, self.metrics)
         self._catalog = Catalog()
+        self._cache = Cache(settings, self._identity, self.metrics.registry)
         self._pools: dict[str, LeasePool] = {}
         self._starts: dict[str, StartMemory] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self.desk = ModelsDesk(lambda: self._pools, lambda: self._catalog, self._outlook)
+        """What administrators ask of models."""
         self._actions: Mapping[Action, Callable[[Call, Route], Awaitable[None]]] = {
             Action.RELAY: self._relay_call,
             Action.MODELS: self._models,
@@ -130,7 +144,9 @@ class GatewayApp:
         """Serve other models, or know other states of the same. Requests in progress are not disturbed; a removed
         model's pool gives its leases back when its last request is done."""
         settings = self._settings
-        for name in catalog.models.keys() - self._pools.keys():
+        ours = catalog.models
+        catalog = catalog.with_more(self._upstreams.entries())
+        for name in ours.keys() - self._pools.keys():
             self._pools[name] = LeasePool(
                 name,
                 self._source_of(name),
@@ -144,15 +160,23 @@ class GatewayApp:
                 outlook=partial(self._outlook, name),
                 none_ready=partial(self._none_ready, name),
             )
-        for name in self._pools.keys() - catalog.models.keys():
+        for name in self._pools.keys() - ours.keys():
             task = asyncio.get_running_loop().create_task(self._pools.pop(name).close())
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
             self._starts.pop(name, None)
         self._catalog = catalog
         now = asyncio.get_running_loop().time()
-        for name, model in catalog.models.items():
+        for name, model in ours.items():
             self._starts.setdefault(name, StartMemory()).note(model.state.starts, model.state.starting, now)
+
+    def _identity(self, name: str) -> str | None:
+        model = self._catalog.models.get(name)
+        return model.identity if model is not None else None
+
+    def replace_providers(self, providers: Mapping[str, Provider]) -> None:
+        """Know other providers; their models are served from the next `reconfigure` on."""
+        self._upstreams.replace(providers)
 
     def _none_ready(self, name: str) -> bool:
         model = self._catalog.models.get(name)
@@ -170,18 +194,40 @@ class GatewayApp:
     async def close(self) -> None:
         """Give all leases back and close connections to engines. Call it when no request is in progress."""
         self.drain()
+        await self.desk.close()
         self.reconfigure(Catalog())
         while self._leaving:
             await asyncio.wait(self._leaving)
+        await self._cache.close()
+        await self._upstreams.close()
         await self._client.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._serve(Call(scope, receive, send))
+            if (dialect := foreign(scope["path"])) is None:
+                await self.answer(scope, receive, send)
+            else:
+                await DIALECTS[dialect](Edge(self, dialect, scope, receive, send))
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    # For dialects
+
+    @property
+    def limits_of_bodies(self) -> tuple[int, int]:
+        """Bytes of a body at most, and how deep its JSON may nest."""
+        return self._settings.max_body_bytes, self._settings.max_json_depth
+
+    async def admit(self, call: Call) -> None:
+        """Raises GatewayError where the request's key would be refused."""
+        if self._gate is not None:
+            await self._gate.admit(call.headers, call.query, "user")
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for one of the gateway's own paths."""
+        await self._serve(Call(scope, receive, send))
 
     async def _serve(self, call: Call) -> None:
         if self.draining:
@@ -218,7 +264,8 @@ class GatewayApp:
             await self._administer(call)
             return
         if route is None:
-            raise unknown_path(call.path)
+            await self._show_page(call)
+            return
         call.endpoint = route.endpoint
         if call.method == "OPTIONS":
             await call.respond(204, [(b"allow", route.allow.encode())])
@@ -234,17 +281,22 @@ class GatewayApp:
         )
         body = await call.read_body(self._settings.max_body_bytes)
         asked = bodies.asked(body, content_type, route.body, self._settings.max_json_depth)
-        model = self._catalog.resolve(asked.model, _permit(call))
+        model = self._catalog.resolve(asked.model, self._permit(call))
         call.model = model.name
+        if not model.is_called(asked.model):
+            body = bodies.renamed(body, content_type, route.body, model.name)
         path = engine_path(route, model.state.endpoints, call.path.rstrip("/"))
         if path is None:
             raise _not_offered(model, route)
         request = Request(
             path + (f"?{call.query.decode('latin-1')}" if call.query else ""), body, content_type, asked.stream
         )
+        question = None if model.cache is None else self._cache.question(call, model, request)
         if self._accounting is not None:
             self._accounting.check()
-        if self._accounts is not None or self._limiter is not None:
+        counts = self._accounts is not None or self._limiter is not None
+        plea = Plea(route.endpoint, body, asked.stream, counts)
+        if counts and not model.provider:
             request = _counted(call, request, asked)
         task = asyncio.current_task()
         assert task is not None
@@ -253,31 +305,55 @@ class GatewayApp:
         try:
             if self._limiter is not None:
                 admission = await enter(self._limiter, self.metrics, call, asked, len(body))
-            await self._relay.run(call, self._pools[model.name], request)
+            if model.provider:
+                await self._upstreams.serve(call, model, plea)
+            elif model.fallback is None:
+                await self._ask_engines(call, model, request, question)
+            else:
+                # What comes of a fallback is not kept: it is not the model's own answer.
+                ask = partial(self._ask_engines, call, model, replace(request, holds_back=True), question)
+                await self._upstreams.with_fallback(call, model, model.fallback, plea, ask)
         finally:
             watcher.cancel()
             if self._limiter is not None and admission is not None:
                 leave(self._limiter, admission, call, asked, len(body))
 
+    async def _ask_engines(self, call: Call, model: ModelEntry, request: Request, question: Question | None) -> None:
+        pool = self._pools[model.name]
+        if question is None:
+            await self._relay.run(call, pool, request)
+        else:
+            await self._cache.answer(question, call, lambda call: self._relay.run(call, pool, request))
+
+    def _permit(self, call: Call) -> Permit | None:
+        return partial(self._upstreams.permits, call.account) if call.account is not None else None
+
     async def _administer(self, call: Call) -> None:
         call.endpoint = admin.PREFIX
-        if self._accounts is None or self._gate is None:
-            raise NotFoundError(
-                "There are no keys here: this address is open to everybody who reaches it. The document's `accounts`"
-                " changes that.",
-                code="accounts_off",
-            )
+        if self._gate is None and not admin.is_local(call.headers, self._settings.host):
+            raise admin.no_keys()
         if call.method == "OPTIONS":
             await call.respond(204, [(b"allow", admin.ALLOW)])
             return
-        call.account = await self._gate.admit(call.headers, call.query, "admin")
-        await admin.administer(call, self._accounts, call.account)
+        if self._gate is not None:
+            call.account = await self._gate.admit(call.headers, call.query, "admin")
+        await admin.administer(call, self._accounts, call.account or ANONYMOUS, self.desk)
+
+    async def _show_page(self, call: Call) -> None:
+        file = page.files().get(call.path) if self._settings.page else None
+        if file is None:
+            raise unknown_path(call.path)
+        call.endpoint = page.ENDPOINT
+        if call.method not in ("GET", "HEAD"):
+            raise MethodNotAllowedError(f"The page is read with GET, not with {call.method}.", allow=page.ALLOW)
+        await call.respond(*file.answer(call.headers))
 
     async def _models(self, call: Call, _: Route) -> None:
-        await call.respond(200, _JSON, orjson.dumps(self._catalog.listing(_permit(call))))
+        await call.respond(200, _JSON, orjson.dumps(self._catalog.listing(self._permit(call), self._outlook)))
 
     async def _model(self, call: Call, _: Route) -> None:
-        await call.respond(200, _JSON, orjson.dumps(self._catalog.card(model_id(call.raw_path), _permit(call))))
+        card = self._catalog.card(model_id(call.raw_path), self._permit(call), self._outlook)
+        await call.respond(200, _JSON, orjson.dumps(card))
 
     async def _health(self, call: Call, _: Route) -> None:
         await call.respond(200, _JSON, b'{"status":"ok"}')
@@ -351,13 +427,11 @@ class GatewayApp:
                         "held_ms": call.held_ms,
                         "bytes": call.sent,
                         "attempts": call.attempts,
+                        "provider": call.provider or None,
+                        "fallback": call.fallback or None,
                     }
                 },
             )
-
-
-def _permit(call: Call) -> Permit | None:
-    return call.account.may_use if call.account is not None else None
 
 
 def _counted(call: Call, request: Request, asked: bodies.Asked) -> Request:

@@ -12,6 +12,7 @@ from penstock.gateway.call import Call
 from penstock.gateway.engine_client import EngineAnswer, EngineClient
 from penstock.gateway.engine_connection import EngineBrokeError
 from penstock.gateway.errors import (
+    EngineAnsweredError,
     EngineFailedError,
     EngineRefusedError,
     EngineTooSlowError,
@@ -23,6 +24,7 @@ from penstock.gateway.last_words import are_last_words
 from penstock.gateway.leases import Replica
 from penstock.gateway.meter import LAST_CHUNKS, Meter
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.providers.choice import may_go_elsewhere
 from penstock.gateway.settling import settle
 from penstock.gateway.usage import TAIL, Usage, find_usage
 
@@ -54,6 +56,8 @@ class Request:
     """Whether the client asked for a stream of events."""
     count: Count | None = None
     """None where it is enough to look at the ends of answers."""
+    holds_back: bool = False
+    """Whether an error that a fallback may help against is raised instead of being passed on."""
 
 
 async def attempt(
@@ -92,7 +96,7 @@ async def attempt(
     except asyncio.CancelledError:
         if call.begun and not call.client_gone:
             metrics.error("gateway", "shutting_down")
-            await tried.break_off(_stopping())
+            await tried.break_off(stopping())
         await tried.leave(replica)
         raise
     finally:
@@ -242,7 +246,10 @@ class _Attempt:
         if said is None:
             raise EngineRefusedError(answer.status, body[:1000].decode("utf-8", errors="replace").strip())
         headers = [header for header in to_client(answer.headers) if header[0] != b"content-length"]
-        await self._call.respond(answer.status, [*headers, (LAYER, b"engine")], said)
+        headers.append((LAYER, b"engine"))
+        if self._request.holds_back and not self._call.opened and may_go_elsewhere(answer.status, said):
+            raise EngineAnsweredError(answer.status, headers, said)
+        await self._call.respond(answer.status, headers, said)
 
     def _used(self, usage: Usage | None) -> None:
         if usage is not None:
@@ -254,7 +261,8 @@ def _dead() -> EngineBrokeError:
     return EngineBrokeError("died", "its server says that its core is dead")
 
 
-def _stopping() -> UnavailableError:
+def stopping() -> UnavailableError:
+    """What ends the streams of a gateway that stops."""
     return UnavailableError(
         "This gateway stopped before the answer was whole. Send the request again.", code="shutting_down"
     )

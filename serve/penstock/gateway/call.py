@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Literal
 
 from penstock.accounts.account import Account
 from penstock.gateway.answers import body_event, comment, error_body, error_event, error_headers
@@ -58,7 +58,16 @@ class Call:
         self.line: Line = NOBODY
         """With whom it stands in line for a replica."""
         self.model = NO_MODEL
+        self.answered_by = ""
+        """The provider's model that answered in place of `model`, and that its tokens are paid for; empty where none
+        did."""
+        self.provider = ""
+        """The provider that the request went to; empty where it stayed here."""
+        self.fallback = ""
+        """Why it went there, where `model` is one of our own."""
         self.endpoint = UNKNOWN_ENDPOINT
+        self.cache: Literal["", "hit", "miss", "joined"] = ""
+        """What the cache had for it; empty where it was not asked."""
         self.attempts = 0
         self.common: list[Header] = [(REQUEST_ID, self.request_id)]
         """Header lines of whatever answer is given."""

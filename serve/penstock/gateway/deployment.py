@@ -19,7 +19,7 @@ from penstock.accounts.opening import OpenAccounts
 from penstock.board import Phase, ReplicaReport
 from penstock.board.kv import KvBoard, KvDecisions
 from penstock.config.addresses import is_loopback
-from penstock.gateway import ray_shortages, ray_succession
+from penstock.gateway import ray_logs, ray_shortages, ray_succession
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.catalog import Catalog, derive_catalog
 from penstock.gateway.freshness import Freshness
@@ -72,6 +72,7 @@ class GatewayDeployment:
             connections=lambda: self._listener.connections,
             account_of=lambda model: self._shortages.account(model, time.time()),
         )
+        self._app.desk.read_log = ray_logs.last_lines
         self._start_metrics.register(self._app.metrics.registry)
         self._scaling_metrics = ScalingMetrics(lambda: self._routes.models)
         self._scaling_metrics.register(self._app.metrics.registry)
@@ -90,6 +91,7 @@ class GatewayDeployment:
         self._routes = GatewayRoutes.model_validate(user_config)
         if self._accounts is not None:
             self._accounts.replace_keys(self._routes.keys)
+        self._app.replace_providers(self._routes.providers)
         self._publish(await asyncio.to_thread(self._board.reports))
         if not self._watches:
             # Not before it knows its models: others may listen on the port already, and who comes is given to any.
@@ -161,7 +163,9 @@ class GatewayDeployment:
         self._start_metrics.note(reports)
         fresh = self._freshness.look({r.replica: r.updated for r in reports}, time.monotonic())
         current = [r for r in reports if r.phase is Phase.FAILED or r.replica in fresh]
-        self._app.reconfigure(derive_catalog(self._routes.models, current, created=self._began))
+        self._app.desk.reports = current
+        forgiving = self._settings.model_names == "forgiving"
+        self._app.reconfigure(derive_catalog(self._routes.models, current, created=self._began, forgiving=forgiving))
 
 
 def application(args: dict[str, Any]) -> Any:

@@ -18,11 +18,17 @@ GatewayError
 │   ├── LimitedError          429 a limit of the key, the team or the model is reached
 │   ├── BudgetSpentError      429 a budget of them is spent
 │   └── UnavailableError      503 no replica, no store of keys, or the gateway is going away
-└── EngineFaultError              the engine is at fault; sending it again may help
-    ├── EngineRefusedError    …   as the engine's: it says no in a form that clients do not read
-    ├── EngineFailedError     502 it broke, refused or said something wrong
-    ├── EngineCrashedError    502 it died of this very request, as it seems: do not send it again unseen
-    └── EngineTooSlowError    504 it took longer than the longest request
+├── EngineFaultError              the engine is at fault; sending it again may help
+│   ├── EngineRefusedError    …   as the engine's: it says no in a form that clients do not read
+│   ├── EngineAnsweredError   …   as the engine's: an error that a fallback may help against
+│   ├── EngineFailedError     502 it broke, refused or said something wrong
+│   ├── EngineCrashedError    502 it died of this very request, as it seems: do not send it again unseen
+│   └── EngineTooSlowError    504 it took longer than the longest request
+└── ProviderFaultError        502 another address, of a cloud or another Penstock, is at fault
+    ├── ProviderRefusedError  …   as the provider's: it says no in a form that clients do not read
+    ├── ProviderBusyError     429 it limits us
+    ├── ProviderOpenError     503 it failed again and again, and is left alone for a while
+    └── ProviderTooSlowError  504 it took too long
 
 Raised anywhere in the gateway; turned into an answer in one place, `answers`.
 """
@@ -31,7 +37,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-Layer = Literal["gateway", "accounts", "pool", "engine"]
+Layer = Literal["gateway", "accounts", "pool", "engine", "provider"]
 
 
 class GatewayError(Exception):
@@ -217,6 +223,17 @@ class EngineRefusedError(EngineFaultError):
         self.kind = "invalid_request_error" if status < 500 else "server_error"
 
 
+class EngineAnsweredError(EngineFaultError):
+    """An error in a form that clients read, held back because the model has a fallback. Where none helps, it is the
+    answer as it is."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        super().__init__(f"The engine answered {status}.", code="engine_refused")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
 class EngineFailedError(EngineFaultError):
     """It broke, refused or said something wrong."""
 
@@ -232,3 +249,47 @@ class EngineTooSlowError(EngineFaultError):
 
     status = 504
     default_code = "engine_timeout"
+
+
+class ProviderFaultError(GatewayError):
+    """A provider did not answer, or not as it should; sending it again may help."""
+
+    status = 502
+    default_code = "provider_failed"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, code=code, layer="provider", retry_after=retry_after)
+
+
+class ProviderRefusedError(ProviderFaultError):
+    """The provider says no in a form that clients do not read; its status, a 4xx, is the answer's."""
+
+    kind = "invalid_request_error"
+    default_code = "provider_refused"
+
+    def __init__(self, provider: str, status: int, text: str) -> None:
+        super().__init__(f"The provider {provider!r} answered {status}: {text or 'without saying why'}")
+        self.status = status
+
+
+class ProviderBusyError(ProviderFaultError):
+    """The provider limits us."""
+
+    status = 429
+    kind = "rate_limit_error"
+    default_code = "provider_rate_limited"
+
+
+class ProviderOpenError(ProviderFaultError):
+    """The provider failed again and again, and is left alone for a while."""
+
+    status = 503
+    kind = "service_unavailable_error"
+    default_code = "provider_unavailable"
+
+
+class ProviderTooSlowError(ProviderFaultError):
+    """The provider took too long."""
+
+    status = 504
+    default_code = "provider_timeout"

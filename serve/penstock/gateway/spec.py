@@ -10,7 +10,10 @@ from pydantic import Field
 from penstock.config import Gateway
 from penstock.config.accounts import Accounts, ListedKey
 from penstock.config.base import Section
+from penstock.config.cache import ModelCache
+from penstock.config.fallback import Fallback
 from penstock.config.logging import Logging
+from penstock.config.providers import Provider
 
 DEPLOYMENT = "gateway"
 """Name of the deployment within the gateway's application."""
@@ -32,6 +35,12 @@ class RoutedModel(Section):
     application: str
     """Name of the Serve application whose replicas run it."""
     aliases: list[str] = Field(default_factory=list)
+    fallback: Fallback | None = None
+    """As in the document."""
+    repository: str | None = None
+    """Where its weights are on the hub."""
+    cache: ModelCache | None = None
+    """Whether its answers are kept."""
 
 
 class GatewayRoutes(Section):
@@ -41,5 +50,7 @@ class GatewayRoutes(Section):
     """Where clients reach the ready gateways of all Ray clusters of a release: `http://penstock:8000`. None where there
     is no second cluster beside the first."""
     models: dict[str, RoutedModel] = Field(default_factory=dict)
+    providers: dict[str, Provider] = Field(default_factory=dict)
+    """The document's, by name."""
     keys: dict[str, ListedKey] = Field(default_factory=dict)
     """The document's `accounts.keys`."""

@@ -126,16 +126,17 @@ class Limiter:
             raise _refusal(charges, verdict, stands, now)
         return Admission(lease, model, rules, charges, verdict, stands, by)
 
-    def settle(self, admission: Admission, took: Tokens | None) -> None:
+    def settle(self, admission: Admission, took: Tokens | None, paid_as: str | None = None) -> None:
         """A request is over.
 
         Args:
             took: None where it did nothing, so that nothing but the request itself counts.
+            paid_as: the model whose price its tokens have, where another one answered.
         """
         now = self._wall()
         tokens = 0 if took is None else took.prompt + took.completion
         entries = _corrected(admission, tokens)
-        spent = [] if took is None else self._spent(admission, took, now)
+        spent = [] if took is None else self._spent(admission, took, now, paid_as or admission.model)
         admission.by.settle(entries + spent)
         if self._shared is not None and admission.by is not self._shared:
             self._shared.settle(spent)
@@ -176,14 +177,14 @@ class Limiter:
                     self._own.learn(charge.counter, state.used, _life(charge.rule.period, now))
         return self._shared, verdict
 
-    def _spent(self, admission: Admission, took: Tokens, now: datetime) -> list[Entry]:
+    def _spent(self, admission: Admission, took: Tokens, now: datetime, paid_as: str) -> list[Entry]:
         entries = []
         for rule in admission.rules:
             if rule.period is None:
                 continue
             amount = took.prompt + took.completion
             if rule.unit is Unit.MONEY:
-                price = self.settings.prices.get(admission.model)
+                price = self.settings.prices.get(paid_as)
                 amount = cost(price, took.prompt, took.completion, took.cached)
             if amount:
                 # Of the day on which it was over.
