@@ -102,6 +102,13 @@ usage = Table(
     Column("first_byte_ms", Integer),
     Column("duration_ms", Integer, nullable=False),
     Column("request_id", String(255), nullable=False),
+    # hit, joined or miss; empty where it was not asked. A gateway of the version before writes without it.
+    Column("cache", String(8), nullable=False, server_default=""),
+    # The provider that it went to, and why, where it was a fallback.
+    Column("provider", String(32), nullable=False, server_default=""),
+    Column("fallback", String(16), nullable=False, server_default=""),
+    # Billionths of a unit of money.
+    Column("cost", BigInteger, nullable=False, server_default="0"),
     Index("ix_penstock_usage_at", "at"),
 )
 
@@ -117,6 +124,9 @@ def _sums(name: str) -> Table:
         Column("team", String(255), primary_key=True),
         Column("model", String(255), primary_key=True),
         *(Column(number, BigInteger, nullable=False) for number in numbers),
+        Column("cache_hits", BigInteger, nullable=False, server_default="0"),
+        Column("provided", BigInteger, nullable=False, server_default="0"),
+        Column("cost", BigInteger, nullable=False, server_default="0"),
     )
 
 

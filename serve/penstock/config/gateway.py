@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from penstock.config.addresses import host_problem, origin_problem
 from penstock.config.base import Section
+from penstock.config.cache import CacheSettings
 from penstock.config.units import Duration, Port, Size
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -122,11 +124,22 @@ class Gateway(Section):
     """Replicas that one request is tried on at most. Only before the first byte of an answer, and never on a third one
     after two have died with the request in their hands."""
 
+    page: bool = True
+    """Whether a browser that opens the address finds a page there: a playground, and for administrators keys, usage and
+    models. It asks for the same keys as every other client."""
+
+    model_names: Literal["exact", "forgiving"] = "exact"
+    """How clients must write a model's name. `forgiving`: as users of other servers write it, too: in any case, by its
+    repository (`meta-llama/Llama-3.2-1B-Instruct`), or with a tag (`llama3.2:1b`), where that fits one model only."""
+
     hold: Hold = Field(default_factory=Hold)
     """Requests that wait for a replica."""
 
     leases: Leases = Field(default_factory=Leases)
     """How long a permission to use a replica is kept."""
+
+    cache: CacheSettings = Field(default_factory=CacheSettings)
+    """Answers that are kept for equal requests."""
 
     cors: Cors = Field(default_factory=Cors)
     """Calls from web pages of other origins."""

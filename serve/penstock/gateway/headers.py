@@ -16,6 +16,8 @@ Header = tuple[bytes, bytes]
 REQUEST_ID = b"x-request-id"
 LAYER = b"x-penstock-layer"
 HELD = b"x-penstock-held-ms"
+CACHE = b"x-penstock-cache"
+"""Of a request: `on` or `off`. Of an answer: `hit`, `miss` or `joined`."""
 SHOULD_RETRY = b"x-should-retry"
 """OpenAI's and Anthropic's clients obey it; without it they send again what got a 5xx."""
 
@@ -27,10 +29,12 @@ _NOT_TO_ENGINE = _HOP_BY_HOP | {
     b"authorization", b"x-api-key", b"api-key", b"cookie",
     # Made anew for the engine.
     b"host", b"content-length", b"content-type", b"expect", REQUEST_ID,
+    # Said to us.
+    CACHE,
     # Bytes are passed on unchanged, and counted tokens are looked for in them: no compression.
     b"accept-encoding",
 }  # fmt: skip
-_NOT_TO_CLIENT = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, LAYER, HELD, b"set-cookie"}
+_NOT_TO_CLIENT = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID, LAYER, HELD, CACHE, b"set-cookie"}
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 

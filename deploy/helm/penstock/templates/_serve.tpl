@@ -83,7 +83,7 @@ import_path: penstock.engine.deployment:application
 args:
   name: {{ .name | quote }}
   model:
-    {{- omit .model "replicas" "rollout" | toYaml | nindent 4 }}
+    {{- omit .model "replicas" "rollout" "cache" | toYaml | nindent 4 }}
   {{- with $gpus }}
   gpus: {{ . }}
   {{- end }}
@@ -150,6 +150,12 @@ deployments:
         {{ $name | quote }}:
           application: {{ include "penstock.applicationName" $name | quote }}
           aliases: {{ $model.aliases | default list | toJson }}
+          {{- if hasPrefix "hf://" ($model.source | default "") }}
+          repository: {{ $model.source | trimPrefix "hf://" | splitList "@" | first | quote }}
+          {{- end }}
+          {{- if not (kindIs "invalid" $model.cache) }}
+          cache: {{ toJson $model.cache }}
+          {{- end }}
         {{- else }} {}
         {{- end }}
       {{- with .Values.accounts.keys }}

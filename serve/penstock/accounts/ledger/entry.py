@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
@@ -12,6 +12,7 @@ LONGEST: Final = 255
 _UID_BYTES: Final = 12
 _LARGEST: Final = 2**31 - 1
 _LATEST: Final = 4e9
+_DEAREST: Final = 2**63 - 1
 
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 """As a database keeps it."""
@@ -38,6 +39,14 @@ class Entry(NamedTuple):
     first_byte_ms: Count | None
     duration_ms: Count
     request_id: str
+    cache: Literal["", "hit", "joined", "miss"] = ""
+    """What the gateway's cache had for it; empty where it was not asked, and in lines of the version before."""
+    provider: str = ""
+    """The provider that it went to; empty where it stayed here."""
+    fallback: str = ""
+    """Why it went there, where another model was asked for than `model`, which answered."""
+    cost: Annotated[int, Field(ge=0, le=_DEAREST)] = 0
+    """What its tokens cost by the prices of that moment, in billionths of a unit of money."""
 
 
 _ENTRY: Final = TypeAdapter(Entry)

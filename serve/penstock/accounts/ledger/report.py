@@ -55,6 +55,13 @@ class Sums(BaseModel):
     """Tokens of the prompts that engines had in their cache."""
     guessed: int = 0
     """Requests of those whose engine broke off, so that their tokens are guessed."""
+    cache_hits: int = 0
+    """Requests of those that were answered from the gateway's cache, or with the answer to an equal one; they took no
+    tokens."""
+    provider_requests: int = 0
+    """Requests of those that went to a provider."""
+    cost: float = 0.0
+    """What the tokens cost, by the prices at the time of each request, in the money of `accounts.limits.prices`."""
 
 
 class UsageRow(Sums):

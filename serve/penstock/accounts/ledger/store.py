@@ -22,6 +22,7 @@ from penstock.accounts.address import Address
 from penstock.accounts.errors import StoreError
 from penstock.accounts.ledger.entry import Entry, text
 from penstock.accounts.ledger.report import Question, UsageReport, UsageRow, bounds, grain_of, hour_of, total
+from penstock.accounts.limits.rules import BILLIONTHS
 from penstock.accounts.migrating import migrate
 from penstock.accounts.tables import usage, usage_days, usage_hours
 
@@ -33,7 +34,8 @@ _BUSY: Final = 5.0
 """Seconds that SQLite waits for another writer."""
 _UNREACHABLE: Final = (DBAPIError, PoolTimeoutError, OSError)
 _READS: Final = {"penstock_reads": True}
-_SUMS: Final = ("requests", "failed", "guessed", "prompt", "completion", "cached")
+_SUMS: Final = ("requests", "failed", "guessed", "prompt", "completion", "cached", "cache_hits", "provided", "cost")
+_FROM_CACHE: Final = frozenset({"hit", "joined"})
 
 
 class RejectedError(Exception):
@@ -186,6 +188,10 @@ def _row(entry: Entry) -> dict[str, Any]:
         "first_byte_ms": entry.first_byte_ms,
         "duration_ms": entry.duration_ms,
         "request_id": text(entry.request_id),
+        "cache": entry.cache,
+        "provider": text(entry.provider)[:32],
+        "fallback": text(entry.fallback)[:16],
+        "cost": entry.cost,
     }
 
 
@@ -197,7 +203,9 @@ def _sums(rows: Sequence[dict[str, Any]], start_of: Any) -> list[dict[str, Any]]
         sum_["requests"] += 1
         sum_["failed"] += row["status"] >= 400
         sum_["guessed"] += not row["exact"]
-        for name in ("prompt", "completion", "cached"):
+        sum_["cache_hits"] += row["cache"] in _FROM_CACHE
+        sum_["provided"] += bool(row["provider"])
+        for name in ("prompt", "completion", "cached", "cost"):
             sum_[name] += row[name]
     names = ("start", "key_id", "team", "model")
     return [{**dict(zip(names, place, strict=True)), **sums[place]} for place in sorted(sums)]
@@ -219,4 +227,7 @@ def _usage_row(row: Any) -> UsageRow:
         prompt_tokens=row["prompt"] or 0,
         completion_tokens=row["completion"] or 0,
         cached_tokens=row["cached"] or 0,
+        cache_hits=row["cache_hits"] or 0,
+        provider_requests=row["provided"] or 0,
+        cost=int(row["cost"] or 0) / BILLIONTHS,
     )
