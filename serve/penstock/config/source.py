@@ -12,6 +12,9 @@ SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 _REPO = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 _REVISION = re.compile(r"[\w./-]+")
+HUB = "hf://"
+"""How a repository on the hub is written."""
+
 _FORMS = "hf://org/repo[@revision], s3://bucket/prefix, gs://bucket/prefix, pvc://claim/path, file:///path or a path"
 
 

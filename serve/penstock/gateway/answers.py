@@ -1,4 +1,4 @@
-"""Errors as bodies: OpenAI's error object, Anthropic's for its paths, and the same as an event of a stream. Pure."""
+"""Errors as bodies: OpenAI's error object, on other APIs' paths theirs, and the same as an event of a stream. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from penstock.gateway.dialects.errors import translated
 from penstock.gateway.errors import (
     BudgetSpentError,
     EngineCrashedError,
@@ -32,9 +33,8 @@ def error_object(error: GatewayError, dialect: Dialect) -> dict[str, Any]:
     """The body of an error, as a document."""
     if dialect == "anthropic":
         return _anthropic_object(error.status, error.message)
-    return {
-        "error": {"message": error.message, "type": error.kind, "param": error.param, "code": error.code},
-    }
+    said = {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}
+    return {"error": said} if dialect == "openai" else translated(dialect, error.status, said)
 
 
 def error_body(error: GatewayError, dialect: Dialect) -> bytes:

@@ -103,7 +103,8 @@ class GatewayApp:
         self._accounts = accounts
         self._gate = Gate(accounts) if accounts is not None else None
         usage = accounts.usage if accounts is not None else None
-        self._accounting = Accounting(usage, self.metrics.registry) if usage is not None else None
+        prices = limits.limiter.settings.prices if limits is not None else None
+        self._accounting = Accounting(usage, self.metrics.registry, prices) if usage is not None else None
         self._limits = limits
         self._limiter = limits.limiter if limits is not None else None
         if self._limiter is not None:

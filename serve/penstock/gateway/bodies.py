@@ -87,11 +87,19 @@ def check_media(content_type: bytes | None, content_encoding: bytes | None, expe
 
 def asked(body: bytes, content_type: bytes, kind: Body, max_depth: int) -> Asked:
     """What the body asks for. Raises BadRequestError."""
-    if not body:
-        raise BadRequestError(f"The request has no body. {_MODEL_MISSING}", code="empty_body")
     if kind == "multipart":
+        if not body:
+            raise _empty()
         return Asked(_model_of_multipart(body, content_type))
     return _asked_in_json(body, max_depth)
+
+
+def renamed(body: bytes, content_type: bytes, kind: Body, model: str) -> bytes:
+    """The body with another name for its model: the one that engines know. `asked` has read it."""
+    if kind == "multipart":
+        start, end = _place_of_model(body, content_type)
+        return body[:start] + model.encode() + body[end:]
+    return orjson.dumps({**orjson.loads(body), "model": model})
 
 
 class Counted(NamedTuple):
@@ -115,11 +123,11 @@ def counted(body: bytes, asked: Asked, endpoint: str, engine_id: str) -> Counted
     if endpoint == RESPONSES:
         # Here alone engines take no id from a header.
         named = "request_id" in asked.keys
-        return Counted(body if named else _with(body, b'"request_id":' + orjson.dumps(f"resp_{engine_id}")))
+        return Counted(body if named else with_member(body, b'"request_id":' + orjson.dumps(f"resp_{engine_id}")))
     if not asked.stream or asked.tells_usage or endpoint not in TELLS_WHEN_ASKED:
         return Counted(body)
     if "stream_options" not in asked.keys:
-        return Counted(_with(body, b'"stream_options":{"include_usage":true}'), strips=True)
+        return Counted(with_member(body, b'"stream_options":{"include_usage":true}'), strips=True)
     document = orjson.loads(body)
     options = document["stream_options"]
     if not isinstance(options, dict | None):
@@ -129,12 +137,16 @@ def counted(body: bytes, asked: Asked, endpoint: str, engine_id: str) -> Counted
     return Counted(orjson.dumps(document), strips=True)
 
 
-def _with(body: bytes, member: bytes) -> bytes:
+def with_member(body: bytes, member: bytes) -> bytes:
+    """The bytes of an object that has members, with one more before them."""
     start = body.index(b"{") + 1
     return b"%b%b,%b" % (body[:start], member, body[start:])
 
 
-def _asked_in_json(body: bytes, max_depth: int) -> Asked:
+def parsed(body: bytes, max_depth: int) -> dict[str, Any]:
+    """The object that a body is, looked at before it is parsed. Raises BadRequestError."""
+    if not body:
+        raise _empty()
     if json_values_at_most(body) > MOST_VALUES:
         raise BadRequestError(
             f"The body is JSON of more than {MOST_VALUES} values. Send it in several requests.", code="json_too_large"
@@ -155,6 +167,11 @@ def _asked_in_json(body: bytes, max_depth: int) -> Asked:
         raise BadRequestError(
             f"The body is a JSON {_json_type(document)}; send an object: {{...}}.", code="invalid_json_type"
         )
+    return document
+
+
+def _asked_in_json(body: bytes, max_depth: int) -> Asked:
+    document = parsed(body, max_depth)
     options = document.get("stream_options")
     return Asked(
         _checked(document.get("model")),
@@ -164,6 +181,10 @@ def _asked_in_json(body: bytes, max_depth: int) -> Asked:
         next((most for name in _MOST if (most := _whole(document.get(name))) is not None), None),
         _whole(document.get("n")) or 1,
     )
+
+
+def _empty() -> BadRequestError:
+    return BadRequestError(f"The request has no body. {_MODEL_MISSING}", code="empty_body")
 
 
 def _whole(value: Any) -> int | None:
@@ -191,6 +212,12 @@ def _json_type(value: Any) -> str:
 
 
 def _model_of_multipart(body: bytes, content_type: bytes) -> str:
+    start, end = _place_of_model(body, content_type)
+    return _checked(body[start : min(end, start + 1024)].decode("utf-8", errors="replace").strip())
+
+
+def _place_of_model(body: bytes, content_type: bytes) -> tuple[int, int]:
+    """Where the value of a form's field `model` begins and ends. Raises BadRequestError."""
     match = _BOUNDARY.search(content_type)
     if match is None:
         raise BadRequestError(
@@ -207,8 +234,7 @@ def _model_of_multipart(body: bytes, content_type: bytes) -> str:
         # Bounded, so that many parts without a head do not each cost a search of the whole body.
         head_end = body.find(b"\r\n\r\n", position, min(part_end, position + _PART_HEAD))
         if head_end >= 0 and _field_name(body[position:head_end]) == b"model":
-            value = body[head_end + 4 : min(part_end, head_end + 4 + 1024)]
-            return _checked(value.decode("utf-8", errors="replace").strip())
+            return head_end + 4, part_end
         position = part_end
     else:
         raise BadRequestError(f"The form has more than {MOST_PARTS} fields.", code="invalid_multipart")

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from urllib.parse import unquote
 
 from penstock.config.suggest import nearest
+from penstock.gateway.dialects.paths import AZURE, OLLAMA, SERVERLESS, Foreign, foreign
 from penstock.gateway.errors import MethodNotAllowedError, NotFoundError
 
 
@@ -28,7 +29,7 @@ OPEN_TO_ALL: Final = frozenset([Action.HEALTH, Action.READY, Action.METRICS, Act
 """What needs no key. Probes and Prometheus have none; a network policy says who else reaches the port."""
 
 Body = Literal["json", "multipart"]
-Dialect = Literal["openai", "anthropic"]
+Dialect = Literal["openai", "anthropic"] | Foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def check_method(route: Route, method: str) -> None:
 def unknown_path(path: str) -> NotFoundError:
     """What to say of a path that there is not."""
     shown = path if len(path) <= _PATH_SHOWN else f"{path[:_PATH_SHOWN]}…"
-    candidates = [*ROUTES, "/v1/models/{id}"]
+    candidates = [*ROUTES, "/v1/models/{id}", *AZURE, *SERVERLESS, *OLLAMA]
     hint = next((known for known in ROUTES if path and known == f"/v1{path}"), None) or nearest(path[:128], candidates)
     guess = f" Did you mean {hint}?" if hint else " The API is under /v1, for example /v1/chat/completions."
     return NotFoundError(f"There is no {shown!r} here.{guess}", code="unknown_url")
@@ -115,7 +116,7 @@ def model_id(raw_path: bytes) -> str:
 
 def dialect_of(path: str) -> Dialect:
     """Whose errors a client of this path reads, also where the path is wrong."""
-    return "anthropic" if path.startswith("/v1/messages") else "openai"
+    return "anthropic" if path.startswith("/v1/messages") else foreign(path) or "openai"
 
 
 def engine_path(route: Route, offered: frozenset[str], path: str) -> str | None:
