@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from penstock.accounts import secret
+from penstock.accounts.ledger.report import Question
 from penstock.gateway.catalog import Catalog, ModelState
 from support.gateways import (
     Behaviour,
@@ -36,7 +39,7 @@ TOO_LONG = refuses(
     orjson.dumps(
         {
             "error": {
-                "message": "This model's maximum context length is 8 tokens. However, your prompt contains 9 input tokens.",
+                "message": "This model's maximum context length is 8 tokens. However, your prompt contains 9 tokens.",
                 "type": "BadRequestError",
                 "param": "input_tokens",
                 "code": 400,
@@ -264,3 +267,35 @@ async def test_a_provider_that_is_gone_from_the_document_helps_nobody():
         assert "no such model of a provider any more" in answer.error["message"]
         tell(both.gateway, both.cloud.replica.base_url)
         assert marks(await ask(both.gateway, post(chat()))) == ("cloud", "failed")
+
+
+async def test_the_ledger_knows_which_provider_answered_why_and_for_how_much(tmp_path: Path):
+    key = secret.new_key()
+    keys = {"team": listed(key, models=["*", "provider:*"], owner="research")}
+    settings = {
+        "database": {"sqlite": str(tmp_path / "accounts.db")},
+        "usage": {"directory": str(tmp_path / "usage"), "flush": "100ms"},
+    }
+    prices = {"demo": {"prompt": 1, "completion": 1}, "big": {"prompt": 100_000, "completion": 160_000}}
+    line = [("authorization", f"Bearer {key}")]
+    async with (
+        opened(settings, keys) as accounts,
+        open_limits({"prices": prices}) as limits,
+        doors(answers, answers, accounts=accounts, limits=limits, settings=IMPATIENT) as both,
+    ):
+        for behaviour, model in ((answers, "demo"), (WRONG, "demo"), (answers, "largest")):
+            both.gateway.engine.behaviour = behaviour
+            assert (await ask(both.gateway, post(chat(model), headers=line))).status == 200
+        assert accounts.usage is not None
+        ledger = accounts.usage.ledger
+        await eventually(lambda: ledger.stored == 3)
+        report = await accounts.usage.report(Question(by=("team", "model")))
+        rows = {row.model: row for row in report.rows}
+        assert (rows["demo"].requests, rows["demo"].provider_requests, rows["demo"].cost) == (1, 0, 0.000008)
+        assert (rows["big"].requests, rows["big"].provider_requests, rows["big"].cost) == (2, 2, 2.2)
+        assert report.total.cost == 2.200008
+    with sqlite3.connect(tmp_path / "accounts.db") as store:
+        found = store.execute("SELECT model, provider, fallback, cost FROM penstock_usage").fetchall()
+    store.close()
+    dear = 11 * 10**8
+    assert sorted(found) == [("big", "cloud", "", dear), ("big", "cloud", "failed", dear), ("demo", "", "", 8000)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter
@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 
 from penstock.accounts.account import ANONYMOUS
 from penstock.accounts.ledger.entry import Entry, count, new_uid
+from penstock.accounts.limits.rules import cost
+from penstock.config.limits import Price
 from penstock.gateway.call import Call
 from penstock.gateway.errors import UnavailableError
 from penstock.gateway.usage import Usage
@@ -21,21 +23,23 @@ if TYPE_CHECKING:
     from penstock.accounts.ledger.writer import Ledger
 
 
-def entry_of(call: Call, status: int, seconds: float) -> Entry:
+def entry_of(call: Call, status: int, seconds: float, prices: Mapping[str, Price] | None = None) -> Entry:
     """The entry of a request for a model, which is over.
 
     Args:
+        prices: of models, by their names.
         status: as in metrics.
         seconds: from its head to its end.
     """
     account = call.account or ANONYMOUS
     usage = call.usage or Usage()
+    model = call.answered_by or call.model
     return Entry(
         uid=new_uid(),
         at=time.time(),
         key=account.id,
         team=account.owner,
-        model=call.answered_by or call.model,
+        model=model,
         endpoint=call.endpoint,
         status=status,
         prompt=count(usage.prompt),
@@ -46,6 +50,9 @@ def entry_of(call: Call, status: int, seconds: float) -> Entry:
         duration_ms=count(seconds * 1000),
         request_id=call.request_id.decode("latin-1"),
         cache=call.cache,
+        provider=call.provider,
+        fallback=call.fallback,
+        cost=cost((prices or {}).get(model), usage.prompt, usage.completion, usage.cached),
     )
 
 
@@ -55,10 +62,14 @@ class Accounting:
     Args:
         usage: opened.
         registry: where its metrics are shown.
+        prices: of models, by their names.
     """
 
-    def __init__(self, usage: OpenUsage, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, usage: OpenUsage, registry: CollectorRegistry, prices: Mapping[str, Price] | None = None
+    ) -> None:
         self._usage = usage
+        self._prices = prices
         self._requests = Counter(
             "penstock_usage_requests_total", "Requests for models, by team.", ["team", "model"], registry=registry
         )
@@ -83,7 +94,7 @@ class Accounting:
 
     def note(self, call: Call, status: int, seconds: float) -> None:
         """A request for a model is over."""
-        entry = entry_of(call, status, seconds)
+        entry = entry_of(call, status, seconds, self._prices)
         self._usage.note(entry)
         self._requests.labels(entry.team, entry.model).inc()
         for kind, tokens in (("prompt", entry.prompt), ("cached", entry.cached), ("completion", entry.completion)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -104,8 +104,8 @@ def hour_of(moment: datetime) -> datetime:
 
 def total(rows: Iterable[Sums]) -> Sums:
     """All of them together."""
-    sums = dict.fromkeys(Sums.model_fields, 0)
+    sums: dict[str, Any] = dict.fromkeys(Sums.model_fields, 0)
     for row in rows:
         for name in sums:
             sums[name] += getattr(row, name)
-    return Sums(**sums)
+    return Sums(**{**sums, "cost": round(sums["cost"], 9)})
