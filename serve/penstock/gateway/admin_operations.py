@@ -15,6 +15,7 @@ from penstock.accounts.ledger.report import DIMENSIONS, Question, UsageReport
 from penstock.accounts.records import AuditEntry, KeyRecord, MadeKey, NewKey, NewLimits, Rotation
 from penstock.accounts.service import MOST_CHANGES, KeyService
 from penstock.gateway.errors import BadRequestError, NotFoundError
+from penstock.gateway.models_desk import LogEnd, ModelList, ModelsDesk, ModelView
 
 if TYPE_CHECKING:
     from penstock.accounts.ledger.opening import OpenUsage
@@ -39,12 +40,14 @@ class Request:
     """What an operation is given."""
 
     key_id: str
-    """Of the path; empty where the path has none."""
+    """Of the path, or the model's name; empty where the path has none."""
     body: bytes
     query: Mapping[str, list[str]]
     actor: str
     usage: OpenUsage | None = None
     """The ledger; None where there is none."""
+    models: ModelsDesk | None = None
+    """Whom to ask of models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Operation:
 
     method: str
     path: str
-    """Below /admin/, with `{id}` for a key's id."""
+    """Below /admin/, with `{id}` for a key's id or a model's name."""
     summary: str
     run: Callable[[KeyService, Request], Awaitable[BaseModel]]
     answer: type[BaseModel]
@@ -114,6 +117,23 @@ async def _usage(_: KeyService, request: Request) -> UsageReport:
     return await request.usage.report(_valid(Question, given))
 
 
+async def _models(_: KeyService, request: Request) -> ModelList:
+    return _desk(request).all()
+
+
+async def _load_model(_: KeyService, request: Request) -> ModelView:
+    return await _desk(request).load(request.key_id)
+
+
+async def _model_log(_: KeyService, request: Request) -> LogEnd:
+    return await _desk(request).log(request.key_id)
+
+
+def _desk(request: Request) -> ModelsDesk:
+    assert request.models is not None
+    return request.models
+
+
 def _parsed(model: type[Asked], body: bytes) -> Asked:
     try:
         document: Any = orjson.loads(body)
@@ -159,6 +179,16 @@ OPERATIONS: Final = (
     Operation("POST", "keys/{id}/limits", "Give a key other limits.", _limit, KeyRecord, NewLimits),
     Operation("POST", "keys/{id}/disable", "Refuse a key from now on.", _disable, KeyRecord),
     Operation("POST", "keys/{id}/enable", "Take a disabled key again.", _enable, KeyRecord),
+    Operation("GET", "models", "All models, their replicas, and why one failed last.", _models, ModelList),
+    Operation(
+        "POST",
+        "models/{id}/load",
+        "Have a replica of a model started, where there is none. It is not waited for.",
+        _load_model,
+        ModelView,
+        status=202,
+    ),
+    Operation("GET", "models/{id}/log", "The end of the log of a model's engine.", _model_log, LogEnd),
     Operation("GET", "usage", "What requests took.", _usage, UsageReport, query=_USAGE_QUERY),
     Operation(
         "GET",
