@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from penstock.board import Phase, PhaseMark, ReplicaReport
-from penstock.config import ModelCache
+from penstock.config import AnswerCache
 from penstock.gateway.catalog import Catalog, ModelEntry, derive_state
 from support.gateways import (
     Behaviour,
@@ -28,8 +28,8 @@ ON = ("x-penstock-cache", "on")
 OFF = ("x-penstock-cache", "off")
 
 
-def demo(cache: ModelCache | None = None, **more: Any) -> list[ModelEntry]:
-    return [ModelEntry("demo", ("default",), 1_700_000_000, cache=cache or ModelCache(), **more)]
+def demo(cache: AnswerCache | None = None, **more: Any) -> list[ModelEntry]:
+    return [ModelEntry("demo", ("default",), 1_700_000_000, cache=cache or AnswerCache(), **more)]
 
 
 def word(response: Response) -> str | None:
@@ -68,7 +68,7 @@ async def test_a_sampled_answer_is_kept_only_where_the_document_says_so() -> Non
     async with running_gateway(models=demo()) as gateway:
         assert [word(await ask(gateway, post(chat()))) for _ in range(2)] == [None, None]
         assert len(gateway.engine.seen) == 2
-    async with running_gateway(models=demo(ModelCache(sampled=True))) as gateway:
+    async with running_gateway(models=demo(AnswerCache(sampled=True))) as gateway:
         assert [word(await ask(gateway, post(chat()))) for _ in range(2)] == ["miss", "hit"]
 
 
@@ -78,7 +78,7 @@ async def test_a_sampled_answer_is_kept_only_where_the_document_says_so() -> Non
 )
 async def test_the_document_says_what_a_header_may_wish(when: Any, plain: bool, on: bool, off: bool) -> None:
     for headers, looked in (((), plain), ((ON,), on), ((OFF,), off)):
-        async with running_gateway(models=demo(ModelCache(when=when))) as gateway:
+        async with running_gateway(models=demo(AnswerCache(when=when))) as gateway:
             found = [word(await ask(gateway, post(chat(temperature=0), headers=headers))) for _ in range(2)]
         assert found == (["miss", "hit"] if looked else [None, None])
 
@@ -168,7 +168,7 @@ async def test_replicas_of_another_document_answer_for_themselves() -> None:
 
 async def test_an_answer_ends_with_its_time() -> None:
     now = [1000.0]
-    async with running_gateway(models=demo(ModelCache(ttl=60))) as gateway:
+    async with running_gateway(models=demo(AnswerCache(ttl=60))) as gateway:
         gateway.app._cache._wall = lambda: now[0]
         found = []
         for moment in (1000.0, 1060.0, 1060.1, 1061.0):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from penstock import config
-from penstock.config import ModelCache
+from penstock.config import AnswerCache
 from penstock.gateway.app import GatewayApp
 from penstock.gateway.cache.flight import WINDOW
 from penstock.gateway.call import Message
@@ -120,7 +120,7 @@ class Client:
 
 def app_before(engine: Engine, *, state: ModelState | None = None, **settings: Any) -> tuple[GatewayApp, StaticSource]:
     source = StaticSource([Replica(f"r{number}", f"http://r{number}", "t") for number in range(4)])
-    model = ModelEntry("demo", cache=ModelCache(), state=state or ModelState())
+    model = ModelEntry("demo", cache=AnswerCache(), state=state or ModelState())
     return GatewayApp(
         config.Gateway.model_validate(settings), Catalog([model]), lambda _: source, client=engine
     ), source
@@ -365,7 +365,7 @@ async def test_a_gateway_that_stops_says_so_in_the_streams_of_all() -> None:
 
 async def test_over_real_sockets_too() -> None:
     last = asyncio.Event()
-    models = [ModelEntry("demo", cache=ModelCache())]
+    models = [ModelEntry("demo", cache=AnswerCache())]
     async with running_gateway(streams(2, wait=last), models=models) as gateway:
         async with connected(gateway) as first, connected(gateway) as second:
             for client in (first, second):
@@ -380,7 +380,7 @@ async def test_over_real_sockets_too() -> None:
 
 
 async def test_the_last_client_that_leaves_frees_the_engine() -> None:
-    async with running_gateway(stalls, models=[ModelEntry("demo", cache=ModelCache())]) as gateway:
+    async with running_gateway(stalls, models=[ModelEntry("demo", cache=AnswerCache())]) as gateway:
         async with connected(gateway) as first, connected(gateway) as second:
             for client in (first, second):
                 await client.send(post(BODY))

@@ -21,7 +21,7 @@ from support.charts import EXAMPLES, render
 DOCUMENTS = sorted(set((Path(__file__).parents[2] / "examples").glob("*.yaml")) - set(EXAMPLES))
 ODD: dict[str, Any] = {
     "models": {
-        "org/Model-1.5:q4": {"source": "hf://org/model", "replicas": 0, "aliases": ["m", "default"]},
+        "org/Model-1.5:q4": {"source": "hf://org/model", "replicas": 0, "aliases": ["m", "default"], "cache": True},
         "big": {
             "source": "s3://b/p",
             "hardware": "nvidia-l4",
@@ -30,7 +30,16 @@ ODD: dict[str, Any] = {
         },
         "one": {"source": "pvc://c/p", "hardware": "nvidia-h100", "replicas": 2, "options": {"max_model_len": 1048576}},
         "own": {"source": "file:///m", "hardware": "mine", "replicas": {"max": 2, "limit": 64}, "env": {"A": "1"}},
-        "pretend": {"engine": "simulator", "options": {"startup": "1m30s", "time_to_first_token": "250ms"}},
+        "pretend": {
+            "engine": "simulator",
+            "fallback": {"to": "vendor/large", "when": ["failed"]},
+            "options": {"startup": "1m30s", "time_to_first_token": "250ms"},
+            "cache": {"when": "asked", "ttl": "10m"},
+        },
+    },
+    "providers": {
+        "cloud": {"preset": "openai", "models": {"vendor/large": {"model": "large-2", "aliases": ["large"]}}},
+        "next-door": {"baseUrl": "http://penstock.other:8000/v1", "key": {"file": "/k"}, "timeouts": {"idle": "1m"}},
     },
     "hardware": {"mine": {"resources": {"amd.com/gpu": 1, "cpu": "500m"}}},
     "gateway": {"longestRequest": "1h30m", "replicas": 3, "maxBodyBytes": "1.5Gi", "leases": {"keep": "250ms"}},

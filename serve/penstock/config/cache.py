@@ -28,7 +28,7 @@ class CacheSettings(Section):
     keep answers together. While it cannot be reached, gateways do with their memory."""
 
 
-class ModelCache(Section):
+class AnswerCache(Section):
     """Whether a model's answers are kept. `true` means always, `false` never."""
 
     when: Literal["always", "asked", "never"] = "always"

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from penstock.config.base import Finding, Section, refused
-from penstock.config.cache import ModelCache
+from penstock.config.cache import AnswerCache
 from penstock.config.fallback import Fallback
 from penstock.config.grants import PROVIDER_GRANT
 from penstock.config.rollout import Rollout
@@ -153,7 +153,7 @@ class Model(Section):
     warm_up: bool = True
     """Send one small request before the replica is ready, so that the first client does not pay for lazy work."""
 
-    cache: ModelCache | None = None
+    cache: AnswerCache | None = None
     """Whether answers are kept and given again to equal requests of the same team. Default: no."""
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from penstock.board import Phase, ReplicaReport
-from penstock.config.cache import ModelCache
+from penstock.config.cache import AnswerCache
 from penstock.config.fallback import Fallback
 from penstock.config.suggest import nearest
 from penstock.gateway.errors import ForbiddenError, NotFoundError
@@ -84,7 +84,7 @@ class ModelEntry:
     """The provider that serves it; empty where we do."""
     available: Callable[[], bool] = lambda: True
     """Whether its provider is asked at present."""
-    cache: ModelCache | None = None
+    cache: AnswerCache | None = None
     """Whether its answers are kept."""
 
     def is_called(self, name: str) -> bool:
@@ -123,7 +123,7 @@ class Named(Protocol):
     @property
     def fallback(self) -> Fallback | None: ...
     @property
-    def cache(self) -> ModelCache | None: ...
+    def cache(self) -> AnswerCache | None: ...
 
 
 class Catalog:

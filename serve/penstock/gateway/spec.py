@@ -10,7 +10,7 @@ from pydantic import Field
 from penstock.config import Gateway
 from penstock.config.accounts import Accounts, ListedKey
 from penstock.config.base import Section
-from penstock.config.cache import ModelCache
+from penstock.config.cache import AnswerCache
 from penstock.config.fallback import Fallback
 from penstock.config.logging import Logging
 from penstock.config.providers import Provider
@@ -39,7 +39,7 @@ class RoutedModel(Section):
     """As in the document."""
     repository: str | None = None
     """Where its weights are on the hub."""
-    cache: ModelCache | None = None
+    cache: AnswerCache | None = None
     """Whether its answers are kept."""
 
 

@@ -5,6 +5,7 @@ Keys: what gateways are told of them, and what their pods get for it. Who uses w
   penstock.firstKeys        name of the Secret with them
   penstock.accounts         what gateways are told, the same as penstock.assembly.serve_config makes. As JSON; limits
                             alone where nobody is asked for a key and none is known
+  penstock.providers        what gateways are told of other addresses
   penstock.asksForKeys      not empty where nobody gets in without a key
   penstock.accountVolumes, .accountMounts   of gateway pods, as JSON
   penstock.gatewayEgress    what gateways reach outside the cluster's own pods, as a JSON list of rules
@@ -47,12 +48,15 @@ true
 {{- $secret := get $.Values.secrets $file -}}
 {{- if $secret.name }}{{ $_ := set $secrets $file $secret }}{{ end -}}
 {{- end -}}
+{{- range $provider, $secret := .Values.secrets.providers -}}
+{{- if $secret.name }}{{ $_ := set $secrets (printf "provider-%s" $provider) (dict "name" $secret.name "key" ($secret.key | default "key")) }}{{ end -}}
+{{- end -}}
 {{- toJson $secrets -}}
 {{- end -}}
 
 {{/* A folder each, so that a Secret that changes reaches its file. Takes the name of a volume without its beginning. */}}
 {{- define "penstock.accountFile" -}}
-/etc/penstock/{{ . }}/{{ ternary "keys.yaml" "address" (eq . "keys") }}
+/etc/penstock/{{ . }}/{{ if eq . "keys" }}keys.yaml{{ else }}{{ ternary "key" "address" (hasPrefix "provider-" .) }}{{ end }}
 {{- end -}}
 
 {{- define "penstock.accountVolumes" -}}
@@ -88,6 +92,18 @@ true
 {{- if or $asks $knows }}{{ toJson $told }}{{ else }}{{ dict "limits" $told.limits | toJson }}{{ end -}}
 {{- end -}}
 
+{{/* What gateways are told of providers, as JSON: the document's, with the files of the Secrets that are named. */}}
+{{- define "penstock.providers" -}}
+{{- $told := dict -}}
+{{- range $name, $provider := .Values.providers -}}
+{{- $secret := get $.Values.secrets.providers $name | default dict -}}
+{{- $key := dict -}}
+{{- if $secret.name }}{{ $_ := set $key "key" (dict "file" (include "penstock.accountFile" (printf "provider-%s" $name))) }}{{ end -}}
+{{- $_ := set $told $name (include "penstock.overlay" (list ($provider | default dict) $key) | fromJson) -}}
+{{- end -}}
+{{- toJson $told -}}
+{{- end -}}
+
 {{- define "penstock.asksForKeys" -}}
 {{- with include "penstock.accounts" . | fromJson }}{{ if and (hasKey . "anonymous") (not .anonymous) }}yes{{ end }}{{ end -}}
 {{- end -}}
@@ -95,12 +111,17 @@ true
 {{- define "penstock.gatewayEgress" -}}
 {{- $ports := list -}}
 {{- if or .Values.secrets.database.name (kindIs "map" .Values.accounts.database) }}{{ $ports = append $ports 5432 }}{{ end -}}
-{{- if or .Values.secrets.redis.name .Values.accounts.limits.redis }}{{ $ports = append $ports 6379 }}{{ end -}}
+{{- if or .Values.secrets.redis.name .Values.accounts.limits.redis .Values.gateway.cache.redis }}{{ $ports = append $ports 6379 }}{{ end -}}
 {{- range list "issuer" "jwks" -}}
 {{- with get ($.Values.accounts.oidc | default dict) . -}}
 {{- $port := regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http:" .)) -}}
 {{- $ports = append $ports (int $port) -}}
 {{- end -}}
+{{- end -}}
+{{- range $provider := .Values.providers -}}
+{{- $url := ($provider | default dict).baseUrl | default "https://preset" -}}
+{{- $port := regexFind ":[0-9]+$" (urlParse $url).host | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http:" $url)) -}}
+{{- $ports = append $ports (int $port) -}}
 {{- end -}}
 {{- $rules := list -}}
 {{- range $ports | uniq -}}

@@ -194,7 +194,7 @@ class Cache:
             await self._redis.close()
 
 
-def _wanted(policy: config.ModelCache, wish: bytes | None) -> bool:
+def _wanted(policy: config.AnswerCache, wish: bytes | None) -> bool:
     if policy.when == "never":
         return False
     return _WISHES[wish] if wish is not None else policy.when == "always"
