@@ -89,7 +89,7 @@ class Egress(Section):
 
     gateway: list[dict[str, Any]] = Field(default_factory=list)
     """Rules that are added for gateways alone, instead of those that the chart adds where they have a PostgreSQL, a
-    Redis of limits or an issuer of tokens to talk to: its usual port, on every address. The chart does not read
+    Redis of limits, an issuer of tokens or providers to talk to: its port, on every address. The chart does not read
     addresses in Secrets."""
 
 

@@ -13,6 +13,7 @@ from penstock.chart.pods import EnginePods, GatewayPods, HeadPods, Resources
 from penstock.config import Document
 from penstock.config.base import Section
 from penstock.config.hardware import Quantity
+from penstock.config.providers import ProviderName
 
 
 class GatewayImage(Section):
@@ -67,6 +68,16 @@ class SecretKey(Section):
     """Name of the Secret; empty: none."""
 
     key: str = ""
+    """Key in it."""
+
+
+class ProviderSecret(Section):
+    """A key of a Secret that is there already, with the key of a provider."""
+
+    name: str = ""
+    """Name of the Secret; empty: none."""
+
+    key: str = "key"
     """Key in it."""
 
 
@@ -164,6 +175,10 @@ class Secrets(Section):
     redis: SecretKey = Field(default_factory=lambda: SecretKey(key="address"))
     """The address of the Redis that limits are counted in, `redis://:password@host:6379/0`; mounted in gateway pods as
     the file of `accounts.limits.redis`. Ray's own is `cluster.redis`."""
+
+    providers: dict[ProviderName, ProviderSecret] = Field(default_factory=dict)
+    """Keys of `providers`, by the provider's name; mounted in gateway pods as the file of `providers.<name>.key`, and
+    read anew without a restart. Another Secret's name makes new gateway pods."""
 
     test: SecretKey = Field(default_factory=lambda: SecretKey(key="user-key"))
     """A user's key that `helm test` sends. Default: the one that the chart makes, where it makes any."""

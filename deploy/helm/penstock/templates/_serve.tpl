@@ -83,7 +83,7 @@ import_path: penstock.engine.deployment:application
 args:
   name: {{ .name | quote }}
   model:
-    {{- omit .model "replicas" "rollout" "cache" | toYaml | nindent 4 }}
+    {{- omit .model "replicas" "rollout" "cache" "fallback" | toYaml | nindent 4 }}
   {{- with $gpus }}
   gpus: {{ . }}
   {{- end }}
@@ -153,11 +153,18 @@ deployments:
           {{- if hasPrefix "hf://" ($model.source | default "") }}
           repository: {{ $model.source | trimPrefix "hf://" | splitList "@" | first | quote }}
           {{- end }}
+          {{- with $model.fallback }}
+          fallback: {{ toJson . }}
+          {{- end }}
           {{- if not (kindIs "invalid" $model.cache) }}
           cache: {{ toJson $model.cache }}
           {{- end }}
         {{- else }} {}
         {{- end }}
+      {{- with include "penstock.providers" . | fromJson }}
+      providers:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- with .Values.accounts.keys }}
       keys:
         {{- toYaml . | nindent 8 }}
