@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from penstock.doctor.checks import accounts, documents, gpus, machine, memory, running, software, sources
+from penstock.doctor.checks import accounts, documents, gpus, machine, memory, providers, running, software, sources
 from penstock.doctor.facts import Facts
 from penstock.doctor.findings import Finding, Level
 
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     machine.clock,
     sources.hosts,
     sources.weights,
+    providers.providers,
     accounts.open_to_all,
     accounts.sources,
     accounts.listed,

@@ -135,6 +135,21 @@ class KeySource:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenProvider:
+    """What was found of a provider. Without its key."""
+
+    name: str
+    key_error: str = ""
+    """Why its key cannot be read."""
+    error: str = ""
+    """Why it does not answer."""
+    status: int | None = None
+    """With which it answered; None where it was not asked."""
+    models: frozenset[str] | None = None
+    """Those that it lists; None where it lists none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flags:
     """The options that the installed vLLM knows, with underscores; `error` says why they are not known."""
 
@@ -189,6 +204,8 @@ class Facts:
     hosts: tuple[Host, ...] = ()
     weights: tuple[Weights, ...] = ()
     key_sources: tuple[KeySource, ...] = ()
+    """Those of the document that were looked at."""
+    providers: tuple[SeenProvider, ...] = ()
     """Those of the document that were looked at."""
     offline: bool = False
     """Nobody may be asked: sources were not looked at."""

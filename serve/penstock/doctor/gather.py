@@ -7,13 +7,14 @@ import time
 from penstock.config import Document
 from penstock.config.weights import Weights
 from penstock.doctor.checks.software import LIBRARIES
-from penstock.doctor.facts import Facts, Running
+from penstock.doctor.facts import Facts, Running, SeenProvider
 from penstock.doctor.probes import accounts, gpus, machine, software, sources
 from penstock.errors import DocumentError
 
 HOST_LIMIT = 6.0
 SOURCE_LIMIT = 20.0
 ACCOUNTS_LIMIT = 10.0
+PROVIDERS_LIMIT = 10.0
 
 
 def gather(
@@ -49,12 +50,20 @@ def gather(
         hosts=sources.hosts(document, limit=HOST_LIMIT) if ask and document else (),
         weights=sources.weights(document, offline=offline, limit=SOURCE_LIMIT) if document else (),
         key_sources=accounts.sources(document.accounts, offline=offline, limit=ACCOUNTS_LIMIT) if document else (),
+        providers=_providers(document, offline=offline) if document and document.providers else (),
         offline=offline,
         flags=software.flags() if deep else None,
         clock=time.time(),
         installed_at=software.installed_at(),
         running=running,
     )
+
+
+def _providers(document: Document, *, offline: bool) -> tuple[SeenProvider, ...]:
+    # What it needs is worth importing only where there is one.
+    from penstock.doctor.probes.providers import providers  # noqa: PLC0415
+
+    return providers(document, offline=offline, limit=PROVIDERS_LIMIT)
 
 
 def _default() -> tuple[str, int]:

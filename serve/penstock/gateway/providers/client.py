@@ -58,16 +58,18 @@ class ProviderClient:
         self._provider = provider
         self._session = session
 
-    async def send(self, target: str, headers: dict[str, str], body: bytes) -> ProviderAnswer:
+    async def send(self, target: str, headers: dict[str, str], body: bytes | None) -> ProviderAnswer:
         """POST and wait for the head of the answer, for as long as `timeouts.firstByte`. Raises ProviderBrokeError.
 
         Args:
             target: the path below the provider's address.
+            body: None for a GET.
         """
+        method = "GET" if body is None else "POST"
         url = URL(self._provider.address + target, encoded=True)
         try:
             async with asyncio.timeout(self._provider.timeouts.first_byte):
-                response = await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+                response = await self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
         except TimeoutError as error:
             raise ProviderBrokeError("timeout", "no connection, or no head of an answer in time") from error
         except aiohttp.ClientConnectorCertificateError as error:
