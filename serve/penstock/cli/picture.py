@@ -142,10 +142,11 @@ class Events:
         return changed
 
 
-def how_to_call(url: str, model: str | None) -> str:
-    """A curl and a Python call that work as pasted."""
+def how_to_call(url: str, model: str | None, *, page: bool = False) -> str:
+    """A curl and a Python call that work as pasted, and where the page is, if there is one."""
     if model is None:
         return f"Listening on {url}/v1, with no models."
+    browser = f"In a browser: {url}/\n" if page else ""
     return f"""\
 Serving at {url}/v1
 
@@ -161,7 +162,7 @@ answer = client.chat.completions.create(
 print(answer.choices[0].message.content)
 PY
 
-In the terminal: penstock chat. Ctrl-C stops everything."""
+{browser}In the terminal: penstock chat. Ctrl-C stops everything."""
 
 
 def stamp() -> str:

@@ -84,7 +84,8 @@ def _follow(cluster: Cluster, document: Document, url: str, stop: waiting.Stop, 
     if status.failed:
         console.print(waiting.failures(status), style="red", markup=False)
     first = next((name for name in document.models if name not in status.failed), None)
-    console.print(f"\n{picture.how_to_call(url, first)}\n", markup=False, soft_wrap=True)
+    told = picture.how_to_call(url, first, page=document.gateway.page)
+    console.print(f"\n{told}\n", markup=False, soft_wrap=True)
     while not stop.wait(waiting.LOOK):
         waiting.print_events(console, events, cluster.status(url))
 

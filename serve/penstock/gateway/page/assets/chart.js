@@ -3,7 +3,6 @@
 import { el, newId, svg } from "./dom.js";
 import { compact, count } from "./format.js";
 
-const WIDTH = 720;
 const HEIGHT = 260;
 const LEFT = 52;
 const BOTTOM = 28;
@@ -18,16 +17,18 @@ export function bars(places, parts, title) {
   const sums = places.map((_, at) => shown.reduce((sum, [, row]) => sum + row[at], 0));
   const top = ceiling(Math.max(...sums, 1));
   const name = newId("chart");
-  const step = (WIDTH - LEFT) / places.length;
+  // Drawn as narrow as the window is, so that its letters stay legible.
+  const wide = matchMedia("(max-width: 40rem)").matches ? 360 : 720;
+  const step = (wide - LEFT) / places.length;
   const height = (value) => (value / top) * (HEIGHT - BOTTOM - TOP);
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": name });
+  const drawing = svg("svg", { viewBox: `0 0 ${wide} ${HEIGHT}`, role: "img", "aria-labelledby": name });
   drawing.append(svg("title", { id: name }, title));
   for (const share of [0, 0.5, 1]) {
     const y = HEIGHT - BOTTOM - height(top * share);
-    drawing.append(svg("line", { x1: LEFT, x2: WIDTH, y1: y, y2: y, class: "rule" }));
+    drawing.append(svg("line", { x1: LEFT, x2: wide, y1: y, y2: y, class: "rule" }));
     drawing.append(svg("text", { x: LEFT - 8, y: y + 4, class: "end" }, compact(top * share)));
   }
-  const every = Math.ceil(places.length / 8);
+  const every = Math.ceil((places.length * 90) / wide);
   for (const [at, place] of places.entries()) {
     let y = HEIGHT - BOTTOM;
     const width = Math.min(step * 0.7, 64);
@@ -53,5 +54,5 @@ export function bars(places, parts, title) {
 /** The next number that is round. */
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((round) => round >= value);
+  return [1, 1.5, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((round) => round >= value);
 }

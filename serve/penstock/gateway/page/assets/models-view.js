@@ -85,7 +85,8 @@ class Card {
     const status = model.ready ? "ready" : model.status === "idle" ? "asleep" : model.status;
     this.#badge.textContent = status;
     this.#badge.className = `badge ${status.replace(" ", "-")}`;
-    this.#load.disabled = model.ready;
+    // One that is on its way needs nobody to ask.
+    this.#load.disabled = !["asleep", "failed", "draining"].includes(status);
     const facts = [
       model.aliases.length > 0 && `also ${model.aliases.join(", ")}`,
       model.max_model_len && `context of ${model.max_model_len} tokens`,

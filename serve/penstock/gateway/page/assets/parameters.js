@@ -34,8 +34,8 @@ export function parameterFields() {
   return el(
     "details",
     { class: "parameters", open: matchMedia("(min-width: 60rem)").matches },
-    el("summary", {}, "System prompt and parameters"),
+    el("summary", {}, "Parameters"),
     field("System prompt", system),
-    el("div", { class: "grid" }, numbers),
+    el("div", { class: "grid small" }, numbers),
   );
 }

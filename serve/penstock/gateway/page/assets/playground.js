@@ -92,7 +92,7 @@ export function playground(catalog) {
       "div",
       { class: "playground" },
       el("div", { class: "conversation" }, side, form),
-      el("aside", { "aria-label": "System prompt and parameters" }, parameterFields()),
+      el("aside", { "aria-label": "Parameters" }, parameterFields()),
     ),
     show() {
       if (panes[0].model) draft.model ||= panes[0].model;

@@ -1,7 +1,7 @@
 // Asks for a key, and keeps it for this tab.
 
 import { el, field, problem } from "./dom.js";
-import { keep } from "./keys.js";
+import { keep, keyFor } from "./keys.js";
 
 /** A form for a key of a role. `said`: why it is asked for; `then` is called once there is one. */
 export function signIn(role, said, then) {
@@ -25,7 +25,8 @@ export function signIn(role, said, then) {
       },
     },
     el("h2", {}, admin ? "An administrator's key" : "A key"),
-    problem(said),
+    // What is said to programs of how a key is sent is of no use here.
+    keyFor(role) === null ? el("p", {}, "This address asks for a key.") : problem(said),
     field(admin ? "Administrator's key" : "Key", input, "It is kept for this tab alone, and is gone when you close it."),
     el("div", { class: "buttons" }, el("button", { type: "submit", class: "primary" }, "Use it")),
   );

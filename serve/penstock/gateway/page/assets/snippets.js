@@ -1,4 +1,5 @@
-// A request written as code, ready to paste. Pure.
+// A request written as code, ready to paste: with what each language has of itself, and in Python with OpenAI's client.
+// Pure.
 
 /** The languages, by their names: `(body, base, key) => text`. `key`: whether one is needed. */
 export const LANGUAGES = {
@@ -27,17 +28,27 @@ print()`
     : "print(answer.choices[0].message.content)"
 }`,
 
-  Node: (body, base, key) => `import OpenAI from "openai";
-
-const client = new OpenAI({ baseURL: ${JSON.stringify(base)}, apiKey: ${key ? "process.env.PENSTOCK_API_KEY" : '"none"'} });
-const ${body.stream ? "stream" : "answer"} = await client.chat.completions.create(${json(body)});
+  Node: (body, base, key) => `const response = await fetch(${JSON.stringify(`${base}/chat/completions`)}, {
+  method: "POST",
+  headers: {
+    "Content-Type": "application/json",
+${key ? "    Authorization: `Bearer ${process.env.PENSTOCK_API_KEY}`,\n" : ""}  },
+  body: JSON.stringify(${indented(json(body))}),
+});
+if (!response.ok) throw new Error(await response.text());
 ${
   body.stream
-    ? `for await (const chunk of stream) {
-  process.stdout.write(chunk.choices[0]?.delta?.content ?? "");
+    ? `let rest = "";
+for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+  const lines = (rest + text).split("\\n");
+  rest = lines.pop();
+  for (const line of lines) {
+    if (!line.startsWith("data: {")) continue;
+    process.stdout.write(JSON.parse(line.slice(6)).choices[0]?.delta?.content ?? "");
+  }
 }
 console.log();`
-    : "console.log(answer.choices[0].message.content);"
+    : "console.log((await response.json()).choices[0].message.content);"
 }`,
 
   Go: (body, base, key) => `package main
@@ -69,6 +80,7 @@ ${key ? '\trequest.Header.Set("Authorization", "Bearer "+os.Getenv("PENSTOCK_API
 };
 
 const json = (value) => JSON.stringify(value, null, 2);
+const indented = (text) => text.replaceAll("\n", "\n  ");
 
 /** A JSON value as Python writes it. JSON's strings are Python's as well. */
 function python(value, indent = "    ") {

@@ -81,7 +81,7 @@ function table(report, part) {
       "table",
       {},
       el("caption", {}, `Usage by ${part}`),
-      el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, title)))),
+      el("thead", {}, el("tr", {}, titles.map((title, at) => el("th", { scope: "col", class: at > 0 && "number" }, title)))),
       el(
         "tbody",
         {},
