@@ -37,7 +37,7 @@ def _no_process_outlives_a_test(request: pytest.FixtureRequest) -> Iterator[None
     before = set(psutil.Process().children(recursive=True))
     names = set(request.fixturenames)
     yield
-    if names & {"running_penstock", "vllm_server", "embedding_server", "simulator_server"}:
+    if names & {"running_penstock", "vllm_server", "embedding_server", "simulator_server", "browser"}:
         return
     limit = time.monotonic() + 60
     while left := {p for p in set(psutil.Process().children(recursive=True)) - before if _is_ours(p)}:
