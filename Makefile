@@ -31,7 +31,7 @@ explore: environment-dev ## Draw new and more cases for the property tests than 
 	$(PYTEST) -q --hypothesis-profile explore -m "not integration and not ray and not engine and not cluster"
 
 .PHONY: test-integration
-test-integration: environment-dev ## Run the tests with real sockets and processes
+test-integration: environment-dev environment-clients ## Run the tests with real sockets and processes
 	$(PYTEST) -q -m "integration and not ray and not engine and not cluster"
 
 .PHONY: test-ray
@@ -39,7 +39,7 @@ test-ray: environment-dev ## Run the tests with a real Ray and the simulator
 	$(PYTEST) -q --durations=12 -m "ray and not engine and not cluster"
 
 .PHONY: test-engine
-test-engine: environment-dev $(DEMO) ## Run the tests with a real vLLM on the CPU
+test-engine: environment-dev environment-clients $(DEMO) ## Run the tests with a real vLLM on the CPU
 	$(PYTEST) -q --durations=12 -m "engine and not cluster"
 
 .PHONY: chaos
@@ -67,6 +67,10 @@ bench: environment-dev $(DEMO) ## Measure bare vLLM, Penstock, and Penstock with
 .PHONY: bench-accounts
 bench-accounts: environment-dev ## Measure gateways without accounts, with SQLite, and with PostgreSQL and Redis, side by side
 	$(VENV)/python -m penstock bench --accounts --rounds 10 --first-token 300 --output build/bench
+
+.PHONY: bench-cache
+bench-cache: environment-dev ## Measure answers from the cache, misses, and a gateway without a cache, side by side
+	$(VENV)/python -m penstock bench --cache --first-token 300 --output build/bench
 
 .PHONY: bench-start
 bench-start: environment-dev $(DEMO) ## Measure starts from no engine, bare vLLM and Penstock with 50 waiting requests in turn
@@ -114,6 +118,7 @@ lock: environment-dev ## Pin all requirements anew, with hashes
 	$(UV) pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
 		--constraint requirements/gpu.txt --extra gpu pyproject.toml >/dev/null
 	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
+	$(LOCK) requirements/clients.in -o requirements/clients.txt
 
 .PHONY: images
 images: ## Build the gateway's and the engine's image (VARIANT=cuda for GPUs)
@@ -142,6 +147,10 @@ environment-cpu: # A development environment holds all of it too.
 environment-dev:
 	@scripts/environment dev
 
+.PHONY: environment-clients
+environment-clients: environment-dev
+	@scripts/clients
+
 .PHONY: clean
 clean: ## Remove what was made, the environment included
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .venv-clients examples/clients/node/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

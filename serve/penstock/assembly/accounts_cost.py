@@ -150,15 +150,43 @@ async def _gateway(
 ) -> AsyncIterator[Callable[[str], Target]]:
     name, accounts, stores = compared
     key = await _new_key(accounts) if accounts.database is not None else None
+    told = {
+        "accounts": accounts.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "models": {model: [engine.url.removesuffix("/v1")] for model, engine in engines.items()},
+    }
+    async with started_gateway(name, told, folder) as gateway:
+
+        def target_of(model: str) -> Target:
+            used = {"stores": stores} if stores else {}
+            pids = {"gateway": gateway.process.pids(), "engine": engines[model].pids, **used}
+            return Target(name, f"{gateway.url}/v1", model, api_key=key, pids=pids)
+
+        yield target_of
+
+
+class StartedGateway(NamedTuple):
+    """A gateway as a process of its own."""
+
+    url: str
+    """Without a path."""
+    process: EngineProcess
+
+
+@contextlib.asynccontextmanager
+async def started_gateway(name: str, more: Mapping[str, Any], folder: Path) -> AsyncIterator[StartedGateway]:
+    """Start one, and wait until it serves; it ends with the context.
+
+    Args:
+        name: what it is called in errors.
+        more: what it is told, as `LoneGateway` has it, but for where it listens.
+        folder: for its log.
+
+    Raises EngineError where it does not start.
+    """
     port = free_port(LOOPBACK)
     base_url = f"http://{LOOPBACK}:{port}"
-    told = LoneGateway.model_validate(
-        {
-            "gateway": {"host": LOOPBACK, "port": port},
-            "accounts": accounts.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-            "models": {model: [engine.url.removesuffix("/v1")] for model, engine in engines.items()},
-        }
-    )
+    listening = {"host": LOOPBACK, "port": port}
+    told = LoneGateway.model_validate({**more, "gateway": {**more.get("gateway", {}), **listening}})
     path = folder / f"gateway-{port}.json"
     path.write_text(told.model_dump_json(by_alias=True, exclude_defaults=True), encoding="utf-8")
     log = EngineLog(folder / f"gateway-{port}.log")
@@ -167,13 +195,7 @@ async def _gateway(
     try:
         async with aiohttp.ClientSession() as session:
             await until(lambda: _is_ready(session, base_url), process, log, f"the gateway: {name}")
-
-        def target_of(model: str) -> Target:
-            used = {"stores": stores} if stores else {}
-            pids = {"gateway": process.pids(), "engine": engines[model].pids, **used}
-            return Target(name, f"{base_url}/v1", model, api_key=key, pids=pids)
-
-        yield target_of
+        yield StartedGateway(base_url, process)
     finally:
         await process.stop(_STOP_GRACE)
 

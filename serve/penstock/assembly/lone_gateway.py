@@ -1,7 +1,8 @@
 """A gateway as a plain process, for models at fixed addresses: `python -m penstock.assembly.lone_gateway FILE`.
 
 Everything that a request passes is the gateway's own, listener, keys, limits, relay and ledger; only Ray is not there:
-replicas are not looked for, and a lease costs nothing. Started by `accounts_cost`, which measures several side by side.
+replicas are not looked for, and a lease costs nothing. Started by `accounts_cost` and `cache_cost`, which measure
+several side by side.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import Field
 from penstock import logs
 from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
-from penstock.config import Gateway
+from penstock.config import AnswerCache, Gateway
 from penstock.config.accounts import Accounts
 from penstock.config.base import Section
 from penstock.config.logging import Logging
@@ -40,6 +41,8 @@ class LoneGateway(Section):
     logging: Logging = Field(default_factory=Logging)
     models: dict[str, list[str]] = Field(default_factory=dict)
     """Addresses of engines without a path, by served name. They ask for no token."""
+    cache: AnswerCache | None = None
+    """Whether the models' answers are kept."""
 
 
 async def serve(told: LoneGateway) -> None:
@@ -55,7 +58,7 @@ async def serve(told: LoneGateway) -> None:
     if limits is not None:
         await limits.start()
     sources = {name: StaticSource(_replicas(name, addresses)) for name, addresses in told.models.items()}
-    catalog = Catalog(ModelEntry(name, ("default",), int(time.time())) for name in sources)
+    catalog = Catalog(ModelEntry(name, ("default",), int(time.time()), cache=told.cache) for name in sources)
     app = GatewayApp(told.gateway, catalog, sources.__getitem__, accounts=accounts, limits=limits)
     listener = Listener(app, told.gateway)
     await listener.start()

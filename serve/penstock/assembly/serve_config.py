@@ -199,7 +199,11 @@ def _gateway(document: Document, placement: Placement) -> dict[str, Any]:
     routes = GatewayRoutes(
         models={
             name: RoutedModel(
-                application=application_name(name), aliases=model.aliases, repository=model.repository, fallback=model.fallback, cache=model.cache
+                application=application_name(name),
+                aliases=model.aliases,
+                repository=model.repository,
+                fallback=model.fallback,
+                cache=model.cache,
             )
             for name, model in document.models.items()
         },

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from penstock.assembly import accounts_cost
+from penstock.assembly import accounts_cost, cache_cost
 from penstock.assembly.cold_start import cold_starts, told
 from penstock.assembly.comparison import side_by_side
 from penstock.bench import (
@@ -61,6 +61,9 @@ def bench(
             "--accounts", help="Start gateways with and without keys, limits and usage here, and compare them."
         ),
     ] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Start gateways with and without a cache of answers here, and compare them.")
+    ] = False,
     cold_start: Annotated[
         int, typer.Option(help="Instead: so many starts from no engine, bare and Penstock's in turn.", metavar="PAIRS")
     ] = 0,
@@ -91,6 +94,8 @@ def bench(
     elif accounts:
         runs = accounts_cost.runs(rounds=rounds, pairs=first_token or 200, max_tokens=max_tokens)
         asyncio.run(_with_and_without(runs, output or Path("build/bench"), console))
+    elif cache:
+        asyncio.run(_cached_or_not(cache_cost.plan(first_token or 200), output or Path("build/bench"), console))
     elif compare:
         asyncio.run(_compare(document, plans, output or Path("build/bench"), console))
     else:
@@ -111,6 +116,13 @@ async def _with_and_without(runs: list[accounts_cost.Run], output: Path, console
     async with accounts_cost.with_and_without(folder, console.print) as targets_of:
         for run in runs:
             await _measure(targets_of(run.model), {run.name: run.plan}, "accounts", output, console)
+
+
+async def _cached_or_not(plan: Plan, output: Path, console: Console) -> None:
+    folder = (output / "cache").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    async with cache_cost.with_and_without(folder, console.print) as targets:
+        await _measure(targets, {"first-token": plan}, "cache", output, console)
 
 
 async def _measure(
