@@ -11,11 +11,13 @@ import yaml
 from penstock.accounts.address import sqlite
 from penstock.accounts.ledger.opening import OpenUsage
 from penstock.cli.main import _COMMANDS
-from penstock.config import Document
+from penstock.config import Document, Gateway
 from penstock.config.usage import UsageSettings
 from penstock.gateway import errors
 from penstock.gateway.accounting import Accounting
+from penstock.gateway.cache.caching import Cache
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.providers.metrics import ProviderMetrics
 from penstock.gateway.routes import ROUTES
 from penstock.gateway.scaling_metrics import ScalingMetrics
 from penstock.gateway.start_metrics import StartMetrics
@@ -49,6 +51,8 @@ def test_every_metric_is_listed_and_no_other() -> None:
     StartMetrics(list).register(metrics.registry)
     ScalingMetrics(list).register(metrics.registry)
     Accounting(OpenUsage(UsageSettings(), sqlite(Path("accounts.db"))), metrics.registry)
+    ProviderMetrics(metrics.registry, dict)
+    Cache(Gateway(), lambda _: None, metrics.registry)
     names = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()
