@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from penstock import config
 from penstock.accounts.opening import OpenAccounts
@@ -108,6 +109,22 @@ def door(
         thread.join(60)
     if problems:
         raise problems[0]
+
+
+@pytest.fixture(scope="package")
+def simulator_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
+    """Fast, but not so fast that an answer of 90,000 tokens, which nobody waits for, ends by itself in a minute."""
+    with simulator_process(
+        tmp_path_factory.mktemp("simulator"), max_model_len=100_000, tokens_per_second=1000
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def gateway(simulator_server: SimulatorServer) -> Iterator[Door]:
+    """No keys are asked for."""
+    with door(simulator_server) as found:
+        yield found
 
 
 def load_of(engine: ServerProcess) -> int:

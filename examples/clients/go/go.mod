@@ -1,0 +1,3 @@
+module penstock/examples/clients
+
+go 1.21
