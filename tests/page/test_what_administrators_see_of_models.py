@@ -9,6 +9,7 @@ import pytest
 
 from penstock.accounts import secret
 from penstock.board import Failure, Phase, PhaseMark, ReplicaReport
+from penstock.board.decisions import ScalingDecision
 from penstock.gateway.admin import is_local
 from penstock.gateway.catalog import ModelEntry, ModelState, derive_state
 from support.gateways import Gateway, Response, ask, eventually, get, running_gateway
@@ -78,6 +79,37 @@ async def test_a_gateway_that_closes_waits_for_no_load():
         await load(gateway)
         await eventually(lambda: gateway.source.asked == 1)
         await asyncio.wait_for(gateway.app.close(), 30)
+
+
+def decided(least: int) -> ScalingDecision:
+    return ScalingDecision(
+        model="org/demo", replicas=1, rule="steady", text="", since=1, updated=1, least=least, most=2, target=4
+    )
+
+
+@pytest.mark.integration
+async def test_unloading_is_left_to_scaling_where_the_document_lets_a_model_sleep():
+    asked: list[str] = []
+    async with running_gateway(models=[ASLEEP]) as gateway:
+        desk = gateway.app.desk
+        desk.ask_for_rest = asked.append
+        for decisions, status in (([], 409), ([decided(1)], 409), ([decided(0)], 202)):
+            desk.decisions = decisions
+            answer = await ask(gateway, get("/admin/models/org%2Fdemo/unload", "POST", POST))
+            assert answer.status == status
+        assert answer.json()["sleeps"] is True
+    assert asked == ["org/demo"]
+
+
+@pytest.mark.integration
+async def test_a_board_that_is_away_is_told():
+    def away(_: str) -> None:
+        raise ConnectionError("Ray's store is away")
+
+    async with running_gateway(models=[ASLEEP]) as gateway:
+        gateway.app.desk.decisions, gateway.app.desk.ask_for_rest = [decided(0)], away
+        answer = await ask(gateway, get("/admin/models/org%2Fdemo/unload", "POST", POST))
+    assert (answer.status, answer.error["code"]) == (503, "board_unavailable")
 
 
 @pytest.mark.integration

@@ -6,6 +6,7 @@ Used by engine replicas, gateway replicas, Serve's controller and the command li
 from __future__ import annotations
 
 import logging
+import secrets
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,7 @@ from penstock.board.report import ReplicaReport
 _NAMESPACE = b"penstock"
 _PREFIX = "replica/"
 _DECISIONS = "scaling/"
+_REST = "rest/"
 
 M = TypeVar("M", bound=BaseModel)
 logger = logging.getLogger(__name__)
@@ -52,6 +54,17 @@ class KvDecisions:
 
     def decisions(self) -> list[ScalingDecision]:
         return _all(_DECISIONS, ScalingDecision)
+
+
+class KvWishes:
+    """Implements `Wishes`."""
+
+    def ask_for_rest(self, model: str) -> None:
+        _internal_kv_put(_REST + model, secrets.token_hex(8).encode(), overwrite=True, namespace=_NAMESPACE)
+
+    def rest(self, model: str) -> str:
+        mark: bytes | None = _internal_kv_get(_REST + model, namespace=_NAMESPACE)
+        return "" if mark is None else mark.decode("ascii", "replace")
 
 
 def _all(prefix: str, kind: type[M]) -> list[M]:

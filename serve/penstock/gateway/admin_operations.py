@@ -125,6 +125,10 @@ async def _load_model(_: KeyService, request: Request) -> ModelView:
     return await _desk(request).load(request.key_id)
 
 
+async def _unload_model(_: KeyService, request: Request) -> ModelView:
+    return await _desk(request).unload(request.key_id)
+
+
 async def _model_log(_: KeyService, request: Request) -> LogEnd:
     return await _desk(request).log(request.key_id)
 
@@ -185,6 +189,14 @@ OPERATIONS: Final = (
         "models/{id}/load",
         "Have a replica of a model started, where there is none. It is not waited for.",
         _load_model,
+        ModelView,
+        status=202,
+    ),
+    Operation(
+        "POST",
+        "models/{id}/unload",
+        "Have the replicas of a model stop as soon as nobody uses them, where it may be without one.",
+        _unload_model,
         ModelView,
         status=202,
     ),

@@ -17,7 +17,7 @@ from penstock import environment, logs
 from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
 from penstock.board import Phase, ReplicaReport
-from penstock.board.kv import KvBoard, KvDecisions
+from penstock.board.kv import KvBoard, KvDecisions, KvWishes
 from penstock.config.addresses import is_loopback
 from penstock.gateway import ray_logs, ray_shortages, ray_succession
 from penstock.gateway.app import GatewayApp
@@ -73,6 +73,7 @@ class GatewayDeployment:
             account_of=lambda model: self._shortages.account(model, time.time()),
         )
         self._app.desk.read_log = ray_logs.last_lines
+        self._app.desk.ask_for_rest = KvWishes().ask_for_rest
         self._start_metrics.register(self._app.metrics.registry)
         self._scaling_metrics = ScalingMetrics(lambda: self._routes.models)
         self._scaling_metrics.register(self._app.metrics.registry)
@@ -131,7 +132,8 @@ class GatewayDeployment:
             # What is known stays when Ray's control store is away for a while.
             with contextlib.suppress(Exception):
                 self._publish(await asyncio.to_thread(self._board.reports))
-                self._scaling_metrics.note(await asyncio.to_thread(KvDecisions().decisions), time.monotonic())
+                self._app.desk.decisions = await asyncio.to_thread(KvDecisions().decisions)
+                self._scaling_metrics.note(self._app.desk.decisions, time.monotonic())
 
     async def _watch_shortages(self) -> None:
         while True:

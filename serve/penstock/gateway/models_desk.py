@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import BaseModel, Field
 
 from penstock.board import Phase, ReplicaReport
+from penstock.board.decisions import ScalingDecision
 from penstock.gateway.catalog import Catalog
-from penstock.gateway.errors import GatewayError, NotFoundError
+from penstock.gateway.errors import ConflictError, GatewayError, NotFoundError, UnavailableError
 from penstock.gateway.pool import LeasePool
 from penstock.gateway.starts import Outlook
 
@@ -55,6 +56,8 @@ class ModelView(BaseModel):
     status: str
     ready: bool
     max_model_len: int | None = None
+    sleeps: bool = False
+    """Whether it may have no replica at all, so that it can be unloaded."""
     start_seconds: float | None = None
     """What a start takes, as far as this gateway saw."""
     requests: int = 0
@@ -100,6 +103,10 @@ class ModelsDesk:
         """What replicas say now, and what failed ones said last."""
         self.read_log: Callable[[str], list[str] | None] = lambda _: None
         """The last lines of a replica's log; None where it cannot be reached from here. May block."""
+        self.decisions: Sequence[ScalingDecision] = ()
+        """What was decided on the models' replicas last."""
+        self.ask_for_rest: Callable[[str], None] | None = None
+        """How a model's scaling is asked to stop its replicas. May block; raises what the board raises."""
         self._pools = pools
         self._catalog = catalog
         self._outlook = outlook
@@ -117,6 +124,31 @@ class ModelsDesk:
             task = asyncio.get_running_loop().create_task(self._wait_for(model.name), name=f"load-{model.name}")
             self._loads[model.name] = task
             task.add_done_callback(lambda _: self._loads.pop(model.name, None))
+        return self._view(model.name)
+
+    async def unload(self, name: str) -> ModelView:
+        """Ask for a model's replicas to stop as soon as nobody uses them: in the background, by its scaling.
+
+        Raises:
+            NotFoundError: there is no such model.
+            ConflictError: it may not be without a replica.
+            UnavailableError: nobody can be asked.
+        """
+        model = self._catalog().resolve(name)
+        if not self._sleeps(model.name) or self.ask_for_rest is None:
+            raise ConflictError(
+                f"The model {model.name!r} always keeps a replica. The document's replicas.min: 0 lets it sleep.",
+                code="never_sleeps",
+            )
+        try:
+            await asyncio.to_thread(self.ask_for_rest, model.name)
+        except Exception as error:
+            logger.warning("a model cannot be unloaded", exc_info=True)
+            raise UnavailableError(
+                "Ray's store cannot be reached; the gateway's log says why. Try again later.",
+                code="board_unavailable",
+                retry_after=2.0,
+            ) from error
         return self._view(model.name)
 
     async def log(self, name: str) -> LogEnd:
@@ -147,6 +179,9 @@ class ModelsDesk:
         except GatewayError as error:
             logger.warning("a model was not loaded", extra={"fields": {"model": name, "why": error.message}})
 
+    def _sleeps(self, name: str) -> bool:
+        return any(decision.model == name and decision.least == 0 for decision in self.decisions)
+
     def _of(self, name: str) -> list[ReplicaReport]:
         return [report for report in self.reports if report.model == name]
 
@@ -161,6 +196,7 @@ class ModelsDesk:
             status=model.state.status,
             ready=model.state.ready,
             max_model_len=model.state.max_model_len,
+            sleeps=self._sleeps(name),
             start_seconds=self._outlook(name).usual,
             requests=pool.lent if pool is not None else 0,
             waiting=pool.waiting if pool is not None else 0,

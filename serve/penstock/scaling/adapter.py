@@ -18,10 +18,12 @@ from ray.serve.config import AutoscalingContext
 
 from penstock.board.decisions import Decisions, ScalingDecision
 from penstock.board.gauges import Gauge
-from penstock.board.kv import KvDecisions
-from penstock.scaling.explanation import Explanation
+from penstock.board.kv import KvDecisions, KvWishes
+from penstock.board.wishes import Wishes
+from penstock.scaling.explanation import Explanation, Rule
 from penstock.scaling.observation import Observation, Report, Settings
 from penstock.scaling.policy import INITIAL, PERIOD, decide
+from penstock.scaling.rest import TOLD, RestWish
 
 RENEW = 10.0
 """Seconds between two pins of a decision that did not change."""
@@ -38,11 +40,13 @@ class Scaler:
         *,
         model: str,
         decisions: Decisions | None = None,
+        wishes: Wishes | None = None,
     ) -> None:
         """
         Args:
             model: its name, for the board.
             decisions: where decisions are pinned; Ray's store unless given.
+            wishes: where administrators' wishes are read; Ray's store unless given.
         """
         self._model = model
         self._state = INITIAL
@@ -50,6 +54,7 @@ class Scaler:
         self._next = 0.0
         self._heard = _Heard()
         self._pins = _Pins(decisions or KvDecisions())
+        self._rest = RestWish(model, wishes or KvWishes())
         _decide_alone()
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
@@ -88,6 +93,8 @@ class Scaler:
             kv_threshold=context.config.upscaling_factor,
         )
         number, explanation, self._state = decide(seen, settings, self._state)
+        if settings.least == 0 and self._rest.granted(explanation.seen, now) and number > 0:
+            number, explanation = 0, explanation._replace(rule=Rule.IDLE, text=TOLD)
         if number != seen.asked:
             text = explanation.text
             logger.info("%s: %d replicas asked for instead of %d. %s", self._model, number, seen.asked, text)

@@ -61,11 +61,14 @@ class Card {
   #said = "";
   #log = el("div");
   #load;
+  #unload;
   element;
 
   constructor(name) {
     this.#name = name;
     this.#load = el("button", { type: "button", onclick: () => this.#wake() }, "Load");
+    this.#unload = el("button", { type: "button", hidden: true, onclick: () => this.#rest() }, "Unload");
+    this.#unload.setAttribute("aria-label", `Unload ${name}`);
     const log = el("button", { type: "button", onclick: () => this.#read() }, "Log");
     this.#load.setAttribute("aria-label", `Load ${name}`);
     log.setAttribute("aria-label", `End of the log of ${name}`);
@@ -76,7 +79,7 @@ class Card {
       this.#facts,
       this.#replicas,
       this.#failure,
-      el("div", { class: "buttons" }, this.#load, log),
+      el("div", { class: "buttons" }, this.#load, this.#unload, log),
       this.#log,
     );
   }
@@ -87,6 +90,8 @@ class Card {
     this.#badge.className = `badge ${status.replace(" ", "-")}`;
     // One that is on its way needs nobody to ask.
     this.#load.disabled = !["asleep", "failed", "draining"].includes(status);
+    this.#unload.hidden = !model.sleeps;
+    this.#unload.disabled = !model.ready;
     const facts = [
       model.aliases.length > 0 && `also ${model.aliases.join(", ")}`,
       model.max_model_len && `context of ${model.max_model_len} tokens`,
@@ -102,11 +107,19 @@ class Card {
     this.#failure.replaceChildren(...(model.failure ? failure(model.failure) : []));
   }
 
-  async #wake() {
-    this.#load.disabled = true;
+  #wake() {
+    return this.#ask(this.#load, "load", "is being loaded.");
+  }
+
+  #rest() {
+    return this.#ask(this.#unload, "unload", "is unloaded as soon as nobody uses it.");
+  }
+
+  async #ask(button, what, done) {
+    button.disabled = true;
     try {
-      await administer(`models/${encodeURIComponent(this.#name)}/load`, { method: "POST" });
-      announce(`${this.#name} is being loaded.`);
+      await administer(`models/${encodeURIComponent(this.#name)}/${what}`, { method: "POST" });
+      announce(`${this.#name} ${done}`);
     } catch (error) {
       this.#log.replaceChildren(problem(explained(error)));
     }
