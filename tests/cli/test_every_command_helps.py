@@ -10,7 +10,21 @@ import pytest
 
 from penstock.cli.main import main
 
-COMMANDS = ["up", "apply", "down", "status", "chat", "pull", "usage", "doctor", "render", "schema"]
+COMMANDS = [
+    "up",
+    "apply",
+    "down",
+    "status",
+    "chat",
+    "search",
+    "pull",
+    "list",
+    "rm",
+    "usage",
+    "doctor",
+    "render",
+    "schema",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

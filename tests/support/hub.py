@@ -4,9 +4,9 @@
         hub.push("acme/tiny", {"config.json": b"{}", "model.safetensors": b"..."})
         Weights(hub={"endpoint": hub.address})
 
-Speaks what clients of the hub use: `/api/models/<repo>/revision/<revision>?blobs=true` and `/<repo>/resolve/<commit>/
-<file>`, with ranges. Large files are redirected to a second server, as the hub does. A test holds it to the official
-client library.
+Speaks what clients of the hub use: `/api/models/<repo>/revision/<revision>?blobs=true`, `/<repo>/resolve/<commit>/
+<file>`, with ranges, and `/api/models?search=<words>`. Large files are redirected to a second server, as the hub does.
+A test holds it to the official client library.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class Repository:
     branches: dict[str, str] = field(default_factory=dict)
     private: bool = False
     gated: bool = False
+    downloads: int = 0
+    parameters: dict[str, int] = field(default_factory=dict)
+    """How many of each kind of number; empty where the hub does not know."""
 
 
 class Cdn(Site):
@@ -82,6 +85,9 @@ class Hub(Site):
 
     def answer(self, exchange: Exchange) -> None:
         url = urlsplit(exchange.path)
+        if url.path == "/api/models":
+            self._search(exchange, parse_qs(url.query))
+            return
         if url.path.startswith("/api/models/"):
             if (fault := self.fault_for("api")) is not None and fault.status is not None:
                 exchange.reply(fault.status, b"<html>no</html>", fault.headers)
@@ -94,6 +100,34 @@ class Hub(Site):
         revision, _, path = rest.partition("/")
         if (found := self._find(exchange, repo, revision, for_file=True)) is not None:
             self._resolve(exchange, repo, *found, path)
+
+    def _search(self, exchange: Exchange, asked: dict[str, list[str]]) -> None:
+        if (fault := self.fault_for("api")) is not None and fault.status is not None:
+            exchange.reply(fault.status, b"<html>no</html>", fault.headers)
+            return
+        words = asked["search"][0].lower().split()
+        found = [
+            (name, repository)
+            for name, repository in self.repositories.items()
+            if not repository.private and all(word in name.lower() for word in words)
+        ]
+        found.sort(key=lambda one: -one[1].downloads)
+        body = [self._told(*one) for one in found[: int(asked["limit"][0])]]
+        exchange.reply(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def _told(self, name: str, repository: Repository) -> dict[str, object]:
+        told: dict[str, object] = {
+            "_id": "1",
+            "id": name,
+            "downloads": repository.downloads,
+            "likes": 3,
+            "gated": "manual" if repository.gated else False,
+            "pipeline_tag": "text-generation",
+        }
+        if repository.parameters:
+            total = sum(repository.parameters.values())
+            told["safetensors"] = {"parameters": repository.parameters, "total": total}
+        return told
 
     def _find(
         self, exchange: Exchange, repo: str, revision: str, *, for_file: bool

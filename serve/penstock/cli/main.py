@@ -20,6 +20,8 @@ class _Command(NamedTuple):
 
     name: str
     summary: str
+    module: str = ""
+    """Where it is not in one of its own name, which is Python's."""
 
 
 _COMMANDS = (
@@ -28,7 +30,10 @@ _COMMANDS = (
     _Command("down", "Stop the Penstock of this machine."),
     _Command("status", "Show models, replicas, phases and the address."),
     _Command("chat", "Talk to a served model."),
+    _Command("search", "Find models on the hub, and see whether they fit."),
     _Command("pull", "Fetch the weights of the document's models."),
+    _Command("list", "Show the weights in this machine's cache.", "listing"),
+    _Command("rm", "Take weights out of this machine's cache."),
     _Command("keys", "Make, show and revoke the keys that clients send."),
     _Command("usage", "Show what keys, teams and models took."),
     _Command("doctor", "Look for what is wrong with the machine and the document."),
@@ -44,10 +49,12 @@ class _LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return [command.name for command in _COMMANDS]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
-        if cmd_name not in self.list_commands(ctx):
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002
+        known = next((command for command in _COMMANDS if command.name == cmd_name), None)
+        if known is None:
             return None
-        found = getattr(importlib.import_module(f"penstock.cli.{cmd_name}"), cmd_name)
+        module = known.module or cmd_name
+        found = getattr(importlib.import_module(f"penstock.cli.{module}"), module)
         if isinstance(found, typer.Typer):
             whole = found
         else:

@@ -127,7 +127,7 @@ class Store:
 
     def set_aside(self, entry: str) -> None:
         """Remove a damaged entry, so that a whole one can take its name. Raises WeightsError while it is in use."""
-        if not self._remove(entry):
+        if not self.remove(entry):
             raise WeightsError(
                 f"The weights in {self.root / entry} are damaged, and an engine of this node uses them.",
                 remedy="Stop that engine first; then they are fetched again.",
@@ -141,7 +141,7 @@ class Store:
         with await self._locked(_ROOM):
             self._sweep()
             for _ in range(10):
-                stored = self._stored(without=partial.folder.name)
+                stored = self.stored(without=partial.folder.name)
                 plan = plan_eviction(stored, total, self._limit)
                 if plan is None:
                     raise self._over_limit(stored, total)
@@ -156,12 +156,13 @@ class Store:
                 )
 
     def _evict(self, item: Stored) -> bool:
-        removed = self._remove(item.name)
+        removed = self.remove(item.name)
         if removed:
             logger.info("evicted weights", extra={"fields": {"entry": item.name, "bytes": item.size}})
         return removed
 
-    def _remove(self, name: str) -> bool:
+    def remove(self, name: str) -> bool:
+        """Take a folder out. Returns False while it is in use."""
         lock = try_lock(self._lock_path(name))
         if lock is None:
             return False
@@ -176,7 +177,8 @@ class Store:
         for leftover in self.root.glob(f"{_TRASH}*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def _stored(self, *, without: str) -> list[Stored]:
+    def stored(self, *, without: str = "") -> list[Stored]:
+        """All folders of the cache that are ours, but one."""
         found = []
         for folder in self.root.iterdir():
             if folder.name.startswith(".") or folder.name == without or not folder.is_dir():
