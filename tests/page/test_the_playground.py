@@ -155,6 +155,19 @@ async def test_a_sleeping_model_says_that_it_will_wake_and_shows_how_far_it_is(
         await expect(page.locator(".state")).to_have_text("Ready, 1 replica.")
 
 
+async def test_a_stream_that_shows_signs_of_life_wakes_a_model_as_well(page: Page, simulator_server: SimulatorServer):
+    models = [ModelEntry("demo", state=ASLEEP)]
+    settings = {"hold": {"heartbeat": 0.05}}
+    async with page_gateway(simulator_server.url, models=models, settings=settings) as gateway:
+        gateway.source.there.clear()
+        await page.goto(gateway.url)
+        await send(page, "Wake up")
+        await expect(page.locator(".wake")).to_contain_text("Waking the model")
+        await expect(page.locator(".wake .number").first).to_contain_text(re.compile("^(0[.][6-9]|[1-9])"))
+        gateway.source.there.set()
+        await expect(page.locator(".facts")).to_contain_text("for a replica")
+
+
 def on_its_way() -> ReplicaReport:
     marks = [PhaseMark(phase=Phase.FETCHING, at=100.0), PhaseMark(phase=Phase.LOADING, at=112.0)]
     return ReplicaReport(model="demo", replica="r", phases=marks, detail="1.2 of 4.0 GiB", updated=115.0)

@@ -88,6 +88,7 @@ async def test_a_token_is_made_copied_once_and_revoked(page: Page, simulator_ser
     async with closed(simulator_server, tmp_path) as world:
         await page.goto(f"{world.gateway.url}/#tokens")
         await sign_in(page, "Administrator's key", BOSS)
+        await expect(page.get_by_role("button", name="Forget my key")).to_be_visible()
         await page.get_by_label("Name", exact=True).fill("bob")
         await page.get_by_label("Team", exact=True).fill("sales")
         await page.get_by_label("Expires after").select_option("15 minutes")

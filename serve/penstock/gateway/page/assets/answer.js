@@ -3,6 +3,8 @@
 import { Refusal, send } from "./api.js";
 import { events } from "./events.js";
 
+const HELD = "x-penstock-held-ms";
+
 /**
  * Ask for a chat completion.
  *
@@ -20,7 +22,10 @@ export async function ask(body, { signal, onText }) {
   const asked = { ...body, stream: true, stream_options: { include_usage: true } };
   const response = await send("v1/chat/completions", { method: "POST", body: asked, signal });
   let whole = false;
-  for await (const { data } of events(response.body)) {
+  let held = Number(response.headers.get(HELD) ?? 0);
+  for await (const { data, comment } of events(response.body)) {
+    // A stream that began before its answer says it in between.
+    if (comment?.startsWith(`${HELD}: `)) held = Number(comment.slice(HELD.length + 2));
     if (data === undefined) continue;
     if (data === "[DONE]") {
       whole = true;
@@ -35,7 +40,7 @@ export async function ask(body, { signal, onText }) {
     }
   }
   if (!whole) throw new Error("The answer broke off.");
-  return { ...seen, total: seconds(), held: Number(response.headers.get("x-penstock-held-ms") ?? 0) / 1000 };
+  return { ...seen, total: seconds(), held: held / 1000 };
 }
 
 /** Whether the chunk brought text. */

@@ -52,7 +52,6 @@ async function show({ focus = true } = {}) {
   place.replaceChildren(current.element);
   if (focus) heading.focus();
   await current.show();
-  showAccount();
 }
 
 /** Whether the models are known; else what is shown says why not. */
@@ -91,5 +90,6 @@ function showAccount() {
 
 main.replaceChildren(heading, place);
 addEventListener("hashchange", () => show());
+addEventListener("penstock-keys", showAccount);
 showAccount();
 show({ focus: false });

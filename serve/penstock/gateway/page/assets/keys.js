@@ -21,12 +21,13 @@ export function keyOf(role) {
   return storage ? storage.getItem(name(role)) : (memory.get(role) ?? null);
 }
 
-/** Keep a key, or with null forget it. */
+/** Keep a key, or with null forget it; whoever listens for `penstock-keys` is told. */
 export function keep(role, key) {
   if (storage && key === null) storage.removeItem(name(role));
   else if (storage) storage.setItem(name(role), key);
   else if (key === null) memory.delete(role);
   else memory.set(role, key);
+  dispatchEvent(new Event("penstock-keys"));
 }
 
 /** Whether any key is kept. */
