@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from penstock.board import Failure
+from penstock.engine import amounts
 from penstock.engine.memory_kills import MemoryKill
 
 TAIL = 40
@@ -30,6 +31,8 @@ def _rule(name: str, pattern: str, cause: str, remedy: str) -> _Rule:
 
 PORT_TAKEN = "port-taken"
 MEMORY_KILL = "memory-kill"
+_OF_MEMORY = frozenset({"gpu-memory", "kv-memory", "memory"})
+"""Rules whose remedy is a value of an option, where the log has the numbers."""
 _KILLED = 128 + signal.SIGKILL
 _STUCK_REMEDY = (
     "See the end of its log. If it would have got on, raise watchdog.stall of the model; if one kind of request does it"
@@ -82,7 +85,8 @@ _RULES = (
     ),
     _rule(
         "memory",
-        r"(Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate memory|MemoryError)",
+        r"(Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate memory|MemoryError"
+        r"|less than desired CPU memory utilization)",
         "The machine has too little memory.",
         "Free memory, use a smaller model, or lower VLLM_CPU_KVCACHE_SPACE under env.",
     ),
@@ -177,9 +181,8 @@ def diagnose(log: Sequence[str], exit_status: int | None, *, memory_kill: Memory
         for line in log:
             if match := rule.pattern.search(line):
                 what = (match.groupdict().get("what") or "").strip()
-                return Diagnosis(
-                    rule.name, Failure(cause=rule.cause.format(what=what), remedy=rule.remedy, log_tail=tail)
-                )
+                remedy = (amounts.remedy(log) if rule.name in _OF_MEMORY else None) or rule.remedy
+                return Diagnosis(rule.name, Failure(cause=rule.cause.format(what=what), remedy=remedy, log_tail=tail))
     return Diagnosis(None, Failure(cause=_by_status(exit_status), remedy=_remedy(exit_status), log_tail=tail))
 
 
