@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.client_rows import MOST, ROWS, Row, opened
+from support.client_rows import ROOT, ROWS, opened
 from support.doors import Door, until_idle
+from support.python_clients import MOST, Row
 
 pytestmark = pytest.mark.integration
 
@@ -35,3 +36,10 @@ def test_it_understands_an_error(row: Row) -> None:
 def test_hanging_up_frees_the_engine(row: Row, gateway: Door) -> None:
     assert row.cancel()
     until_idle(gateway.engine)
+
+
+def test_every_client_that_is_tested_is_named() -> None:
+    table = (ROOT / "README.md").read_text().split("## Your client works")[1].split("\n## ")[0].lower()
+    names = {"azure": "azureopenai", "vercel": "vercel ai sdk"}
+    clients = {row.partition("-")[0] for row in ROWS}
+    assert {client for client in clients if names.get(client, client) not in table} == set()

@@ -16,6 +16,7 @@ from penstock.config.usage import UsageSettings
 from penstock.gateway import errors
 from penstock.gateway.accounting import Accounting
 from penstock.gateway.cache.caching import Cache
+from penstock.gateway.dialects.paths import AZURE, OLLAMA, SERVERLESS
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.providers.metrics import ProviderMetrics
 from penstock.gateway.routes import ROUTES
@@ -89,3 +90,7 @@ def test_every_target_of_make_that_a_page_names_exists() -> None:
         target for page in PAGES for target in re.findall(r"(?:`|^)make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
     }
     assert {target for target in named if target not in targets} == set()
+
+
+def test_every_path_of_other_apis_is_listed() -> None:
+    assert {path for path in (*AZURE, *SERVERLESS, *OLLAMA) if f"`{path}`" not in API} == set()

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The same question in each dialect of the address, with curl. PENSTOCK_URL and PENSTOCK_KEY say where, and with which key.
+# The same question in each dialect of the address, with curl. PENSTOCK_URL and PENSTOCK_API_KEY say where, and with which key.
 set -euo pipefail
 url=${PENSTOCK_URL:-http://localhost:8000}
-key=${PENSTOCK_KEY:-none}
+key=${PENSTOCK_API_KEY:-none}
 messages='[{"role": "user", "content": "What is the capital of France?"}]'
 
 ask() {

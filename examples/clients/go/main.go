@@ -50,7 +50,7 @@ func ask(asked request) (io.ReadCloser, error) {
 		return nil, err
 	}
 	posted.Header.Set("Content-Type", "application/json")
-	posted.Header.Set("Authorization", "Bearer "+setting("PENSTOCK_KEY", "none"))
+	posted.Header.Set("Authorization", "Bearer "+setting("PENSTOCK_API_KEY", "none"))
 	answer, err := http.DefaultClient.Do(posted)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,7 @@ import OpenAI from "openai";
 
 const client = new OpenAI({
   baseURL: `${process.env.PENSTOCK_URL ?? "http://localhost:8000"}/v1`,
-  apiKey: process.env.PENSTOCK_KEY ?? "none",
+  apiKey: process.env.PENSTOCK_API_KEY ?? "none",
 });
 const question = {
   model: "demo",

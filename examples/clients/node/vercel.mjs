@@ -5,7 +5,7 @@ import { embed, generateText, streamText } from "ai";
 const penstock = createOpenAICompatible({
   name: "penstock",
   baseURL: `${process.env.PENSTOCK_URL ?? "http://localhost:8000"}/v1`,
-  apiKey: process.env.PENSTOCK_KEY ?? "none",
+  apiKey: process.env.PENSTOCK_API_KEY ?? "none",
 });
 const question = { model: penstock("demo"), temperature: 0, prompt: "What is the capital of France?" };
 

@@ -8,7 +8,7 @@ from openai import OpenAI
 
 client = OpenAI(
     base_url=os.environ.get("PENSTOCK_URL", "http://localhost:8000") + "/v1",
-    api_key=os.environ.get("PENSTOCK_KEY", "none"),
+    api_key=os.environ.get("PENSTOCK_API_KEY", "none"),
 )
 ZONES = {"UTC": UTC, "CET": timezone(timedelta(hours=1))}
 

@@ -5,7 +5,7 @@ import os
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 address = os.environ.get("PENSTOCK_URL", "http://localhost:8000") + "/v1"
-key = os.environ.get("PENSTOCK_KEY", "none")
+key = os.environ.get("PENSTOCK_API_KEY", "none")
 chat = ChatOpenAI(model="demo", base_url=address, api_key=key, temperature=0)
 
 print(chat.invoke("What is the capital of France?").content)

@@ -10,7 +10,7 @@ from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.openai_like import OpenAILike
 
 address = os.environ.get("PENSTOCK_URL", "http://localhost:8000") + "/v1"
-key = os.environ.get("PENSTOCK_KEY", "none")
+key = os.environ.get("PENSTOCK_API_KEY", "none")
 chat = OpenAILike(
     model="demo", api_base=address, api_key=key, is_chat_model=True, temperature=0, context_window=1024, max_tokens=64
 )

@@ -6,7 +6,7 @@ from ollama import Client
 
 client = Client(
     host=os.environ.get("PENSTOCK_URL", "http://localhost:8000"),
-    headers={"authorization": f"Bearer {os.environ.get('PENSTOCK_KEY', 'none')}"},
+    headers={"authorization": f"Bearer {os.environ.get('PENSTOCK_API_KEY', 'none')}"},
 )
 question = [{"role": "user", "content": "What is the capital of France?"}]
 
