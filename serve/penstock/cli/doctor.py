@@ -18,7 +18,8 @@ from penstock.doctor.examine import examine, has_problem
 from penstock.doctor.facts import Running, RunningModel
 from penstock.doctor.findings import Finding, Level
 from penstock.doctor.gather import gather
-from penstock.doctor.probes.running import answers, listens
+from penstock.doctor.probes.pace import paces
+from penstock.doctor.probes.running import answers, listener, listens
 from penstock.errors import DocumentError, MachineError, PenstockError
 
 _STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red", Level.SKIPPED: "dim"}
@@ -109,8 +110,10 @@ def _running() -> Running | None:
     if here is None:
         return None
     answered = answers(here.url)
+    there = None if answered else listener(here.url)
     if not listens(here.ray_address):
-        return Running(here.pid, here.url, answers=answered, error=f"its Ray does not answer at {here.ray_address}.")
+        error = f"its Ray does not answer at {here.ray_address}."
+        return Running(here.pid, here.url, answers=answered, error=error, listener=there)
     # Only now, because it imports Ray.
     from penstock.assembly.cluster import Cluster  # noqa: PLC0415
 
@@ -121,13 +124,22 @@ def _running() -> Running | None:
         finally:
             cluster.close()
     except PenstockError as error:
-        return Running(here.pid, here.url, answers=answered, error=error.message)
+        return Running(here.pid, here.url, answers=answered, error=error.message, listener=there)
     models = []
     for found in seen.models:
         last = next((r.failure for r in reversed([*found.failures, *found.replicas]) if r.failure), None)
         cause, remedy = (last.cause, last.remedy) if last else ("", None)
         models.append(RunningModel(found.name, found.state.value, found.message, cause, remedy))
-    return Running(here.pid, here.url, seen.gateway.state.value, answered, models=tuple(models))
+    numbers = paces(here.url) if answered else ()
+    return Running(
+        here.pid,
+        here.url,
+        seen.gateway.state.value,
+        answered,
+        models=tuple(models),
+        paces=numbers,
+        listener=there,
+    )
 
 
 def _print(findings: list[Finding]) -> None:

@@ -170,6 +170,27 @@ class RunningModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How a running model does, as one gateway sees it; numbers of scaling are those of all."""
+
+    model: str
+    waiting: int = 0
+    """Requests that wait for a replica."""
+    load: float = 0.0
+    """Requests in progress or waiting."""
+    replicas: int = 0
+    """That take requests."""
+    desired: int = 0
+    target: float = 0.0
+    """Requests in progress per replica that are aimed at."""
+    kv_cache: float = 0.0
+    """Mean share of the KV caches in use."""
+    answers: int = 0
+    first_byte: float | None = None
+    """Mean time of those answers to their first byte, in seconds, since the gateway's start."""
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """The running Penstock of this machine."""
 
@@ -182,6 +203,10 @@ class Running:
     error: str = ""
     """Why its state could not be read."""
     models: tuple[RunningModel, ...] = ()
+    paces: tuple[Pace, ...] = ()
+    listener: str | None = None
+    """Where it does not answer: who listens there (`python, process 7`), empty where nobody does; None where that is
+    not known."""
 
 
 @dataclass(frozen=True, slots=True)

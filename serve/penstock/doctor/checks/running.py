@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from penstock.doctor.checks.pace import slowness
 from penstock.doctor.facts import Facts, Running, RunningModel
 from penstock.doctor.findings import Finding, ok, problem, skipped, warning
 
@@ -15,20 +16,45 @@ def running(facts: Facts) -> Iterator[Finding]:
         yield skipped("running", "Penstock does not run on this machine.")
         return
     if seen.error:
-        yield problem(
-            "running", f"Process {seen.pid} runs, but its state cannot be read: {seen.error}", "penstock down"
-        )
+        said = f"Process {seen.pid} runs, but its state cannot be read: {seen.error}"
+        yield problem("running", f"{said.rstrip('.')}. {_address(seen)}".rstrip(), "penstock down")
         return
     yield _gateway(seen)
     for model in seen.models:
         yield _model(model)
+    for pace in seen.paces:
+        if (found := slowness(pace)) is not None:
+            yield found
 
 
 def _gateway(seen: Running) -> Finding:
     if seen.answers is False:
-        return problem("running", f"{seen.url} does not answer (process {seen.pid}).", "penstock status says why.")
+        return _silent(seen)
     said = f", gateway {seen.gateway}" if seen.gateway else ""
     return ok("running", f"Process {seen.pid} serves at {seen.url}/v1{said}.")
+
+
+def _silent(seen: Running) -> Finding:
+    if seen.listener == "":
+        return problem(
+            "running",
+            f"{seen.url} refuses connections: Penstock runs (process {seen.pid}), and nothing listens there.",
+            "penstock status says whether the gateway starts or has failed, and why; if its port was changed, use the"
+            " new one.",
+        )
+    if seen.listener:
+        return problem(
+            "running",
+            f"{seen.url} takes connections and does not answer: {seen.listener} listens there.",
+            "If that is another program, end it or change gateway.port; if it is the gateway, see penstock status.",
+        )
+    return problem("running", f"{seen.url} does not answer (process {seen.pid}).", "penstock status says why.")
+
+
+def _address(seen: Running) -> str:
+    if seen.answers is None:
+        return ""
+    return f"{seen.url} {'still answers' if seen.answers else 'does not answer either'}."
 
 
 def _model(model: RunningModel) -> Finding:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
+
+from penstock.doctor.probes.machine import port
 
 _LIMIT = 5.0
 
@@ -33,3 +36,19 @@ def listens(address: str) -> bool:
             return True
     except (OSError, ValueError, OverflowError):
         return False
+
+
+def listener(url: str) -> str | None:
+    """Who listens at an address of this machine: `python, process 7`, or `somebody` where that may not be known. Empty
+    where nobody does; None for what is no address."""
+    try:
+        parts = urlsplit(url)
+        host, number = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if host is None or number is None:
+        return None
+    if not listens(f"{host}:{number}"):
+        return ""
+    seen = port(host, number)
+    return f"{seen.holder}, process {seen.holder_pid}," if seen.holder_pid is not None else "somebody"
