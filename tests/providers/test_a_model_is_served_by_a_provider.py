@@ -227,6 +227,18 @@ async def test_a_stream_that_stops_is_not_waited_for_for_ever():
         await eventually(lambda: not both.cloud.in_progress)
 
 
+async def test_an_answer_that_takes_longer_than_any_request_may_is_cut():
+    settings = {"longestRequest": "1s"}
+    async with doors(streams(2, wait=asyncio.Event()), settings=settings) as both:
+        answer = await ask(both.gateway, post(chat("big", stream=True)))
+        assert answer.status == 200
+        assert b'"provider_timeout"' in answer.body
+        both.cloud.behaviour = stalls
+        answer = await ask(both.gateway, post(chat("big")))
+        assert (answer.status, answer.error["code"]) == (504, "provider_timeout")
+        assert "gateway.longestRequest" in answer.error["message"]
+
+
 async def test_a_client_that_leaves_cuts_the_provider_off_and_opens_no_breaker():
     async with doors(stalls, breaker={"failures": 1}) as both:
         async with connected(both.gateway) as client:

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from penstock.config.fallback import Fallback, FallbackReason
+from penstock.config.fallback import FallbackReason
 from penstock.gateway.errors import (
     BusyError,
     EngineAnsweredError,
@@ -59,8 +59,3 @@ def is_overflow(status: int, body: bytes) -> bool:
 def may_go_elsewhere(status: int, body: bytes) -> bool:
     """Whether an engine's error may be one that a fallback helps against."""
     return status >= 500 or is_overflow(status, body)
-
-
-def wanted(fallback: Fallback, reason: FallbackReason | None) -> bool:
-    """Whether the document sends requests elsewhere for this reason."""
-    return reason is not None and reason in fallback.when
