@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -78,11 +78,24 @@ class GatewayStatus(BaseModel):
     pids: list[int] = Field(default_factory=list)
 
 
+ProviderState = Literal["asked", "tried", "left alone"]
+"""`left alone`: it failed again and again. `tried`: one request is let through to see."""
+
+
+class ProviderStatus(BaseModel):
+    """Another address, as one gateway sees it."""
+
+    name: str
+    state: ProviderState
+
+
 class Status(BaseModel):
     """Everything."""
 
     gateway: GatewayStatus
     models: list[ModelStatus] = Field(default_factory=list)
+    providers: list[ProviderStatus] = Field(default_factory=list)
+    """Where a gateway was asked for them."""
 
     @property
     def ready(self) -> bool:

@@ -89,7 +89,7 @@ def overview(status: Status, *, now: float) -> RenderableType:
                 *_replica_cells(replica, now),
                 Text((replica.detail or _track(replica) if replica else "") or (model.message if first else "")),
             )
-    return Group(_gateway_line(status.gateway), table, *_failures(status, now))
+    return Group(_gateway_line(status.gateway), table, *_providers(status), *_failures(status, now))
 
 
 def _replica_cells(replica: ReplicaStatus | None, now: float) -> tuple[str, str, str, str]:
@@ -102,6 +102,12 @@ def _replica_cells(replica: ReplicaStatus | None, now: float) -> tuple[str, str,
 def _gateway_line(gateway: GatewayStatus) -> Text:
     line = Text.assemble(("gateway ", "bold"), (gateway.state, _STATE_STYLE[gateway.state]), f"  {gateway.url}/v1")
     return line.append(f"  {gateway.message}") if gateway.message else line
+
+
+def _providers(status: Status) -> Iterator[RenderableType]:
+    for provider in status.providers:
+        style = "green" if provider.state == "asked" else "bold red"
+        yield Text.assemble(("provider ", "bold"), f"{provider.name}  ", (provider.state, style))
 
 
 def _failures(status: Status, now: float) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from penstock.assembly import neighbours
 from penstock.assembly.cluster import Cluster
 from penstock.assembly.status import Status
 from penstock.cli import picture, session, waiting
@@ -39,7 +40,7 @@ def status(
         if watch:
             _watch(cluster, where, console, explain=explain)
             return
-        found = cluster.status(where)
+        found = _whole(cluster, where)
     finally:
         cluster.close()
     if as_json:
@@ -48,6 +49,10 @@ def status(
         console.print(_shown(found, explain=explain))
     if not found.ready:
         raise typer.Exit(FAILED)
+
+
+def _whole(cluster: Cluster, url: str) -> Status:
+    return cluster.status(url).model_copy(update={"providers": neighbours.ask(url)})
 
 
 def _shown(status: Status, *, explain: bool) -> RenderableType:
@@ -60,6 +65,6 @@ def _watch(cluster: Cluster, url: str, console: Console, *, explain: bool) -> No
     stop = waiting.Stop()
     with stop.on_signals(), Live(console=console, refresh_per_second=4) as live:
         while True:
-            live.update(_shown(cluster.status(url), explain=explain))
+            live.update(_shown(_whole(cluster, url), explain=explain))
             if stop.wait(waiting.LOOK):
                 return
