@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from support.browsers import browser, page
 from support.deployments import ALIAS, CHAT, CONTEXT, EMBEDDING, Deployment
 from support.engines import embedding_model
 from support.started import CPU_ENV, Penstock
+
+__all__ = ["browser", "page"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
