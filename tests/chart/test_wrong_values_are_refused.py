@@ -228,6 +228,28 @@ CHECKS |= {
         "there is one Redis that limits are counted in, whose address the chart mounts from the Secret",
         "leave out accounts.limits.redis, or leave out secrets.redis and name a variable or a file of your own",
     ),
+    "a Secret of no provider": Case(
+        {"secrets": {"providers": {"cloud": {"name": "vendor"}}}},
+        "secrets.providers.cloud, and no such key of providers",
+        "the key would be mounted in gateway pods, and nothing would be sent with it",
+        "name the provider under providers.cloud, or leave out its Secret",
+    ),
+    "two keys of a provider": Case(
+        {
+            "secrets": {"providers": {"cloud": {"name": "vendor"}}},
+            "providers": {"cloud": {"preset": "openai", "key": {"file": "/k"}, "models": {"big": {}}}},
+        },
+        "secrets.providers.cloud and providers.cloud.key",
+        "a provider has one key, which the chart mounts from the Secret",
+        "leave out providers.cloud.key, or leave out secrets.providers.cloud",
+    ),
+    "a key in a variable that gateways lack": Case(
+        {"providers": {"cloud": {"preset": "openai", "key": {"env": "VENDOR"}, "models": {"big": {}}}}},
+        "providers.cloud.key.env: VENDOR, and no such variable in cluster.gateway.env",
+        "gateway pods would not know the key, and the provider would answer nothing",
+        "name the Secret with the key under secrets.providers.cloud, or set the variable from it in"
+        " cluster.gateway.env",
+    ),
     "a store for each pod": Case(
         {"accounts": {"database": {}}},
         "accounts.database: {}",
