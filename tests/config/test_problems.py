@@ -24,7 +24,10 @@ from support.documents import loaded, refusal
         ("gateway: {longestRequest: 0}", "gateway.longestRequest: found the number 0; it must be more than 0"),
         ("gateway: {cors: {allowOrigins: x}}", "gateway.cors.allowOrigins: found 'x'; needed is a list"),
         ("port: 8000", "port: unknown key `port`; it stands at `gateway.port`. Known are models, hardware"),
-        ("qqq: 1", "qqq: unknown key `qqq`. Known are models, hardware, providers, gateway, accounts, weights, logging"),
+        (
+            "qqq: 1",
+            "qqq: unknown key `qqq`. Known are models, hardware, providers, gateway, accounts, weights, logging",
+        ),
         ("logging: {level: warn}", "logging.level: found 'warn'; did you mean 'warning'? Allowed are debug, info"),
         ("logging: {level: 3}", "logging.level: found the number 3. Allowed are debug, info, warning, error"),
         ("models: 3", "models: found the number 3; needed is a map of keys and values"),
