@@ -296,7 +296,6 @@ class GatewayApp:
         if self._accounting is not None:
             self._accounting.check()
         counts = self._accounts is not None or self._limiter is not None
-        plea = Plea(route.endpoint, body, asked.stream, counts)
         if counts and not model.provider:
             request = _counted(call, request, asked)
         task = asyncio.current_task()
@@ -306,10 +305,12 @@ class GatewayApp:
         try:
             if self._limiter is not None:
                 admission = await enter(self._limiter, self.metrics, call, asked, len(body))
-            if model.provider:
-                await self._upstreams.serve(call, model, plea)
-            elif model.fallback is None:
+            if not model.provider and model.fallback is None:
                 await self._ask_engines(call, model, request, question)
+                return
+            plea = Plea(route.endpoint, body, asked.stream, counts)
+            if model.fallback is None:
+                await self._upstreams.serve(call, model, plea)
             else:
                 # What comes of a fallback is not kept: it is not the model's own answer.
                 ask = partial(self._ask_engines, call, model, replace(request, holds_back=True), question)
