@@ -6,9 +6,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
@@ -17,13 +15,14 @@ import yaml
 from penstock.accounts import secret
 from support.chart_values import ONE_MODEL
 from support.charts import CHART, HELM
+from support.quiet_server import QuietHandler, QuietServer, served
 
 pytestmark = pytest.mark.integration
 
 NAME = "test-penstock-keys"
 
 
-class _Cluster(BaseHTTPRequestHandler):
+class _Cluster(QuietHandler):
     """As much of an API server as Helm's `lookup` needs."""
 
     secrets: ClassVar[dict[str, dict[str, str]]] = {}
@@ -59,9 +58,6 @@ class _Cluster(BaseHTTPRequestHandler):
             return {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": name}, "data": data}
         return None
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        pass
-
 
 def _resources(version: str, name: str, kind: str) -> dict[str, Any]:
     resource = {"name": name, "kind": kind, "namespaced": True, "verbs": ["get", "list"]}
@@ -70,23 +66,18 @@ def _resources(version: str, name: str, kind: str) -> dict[str, Any]:
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path) -> Iterator[Path]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Cluster)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     path = tmp_path / "kubeconfig"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {}}],
-    }
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    yield path
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(QuietServer(("127.0.0.1", 0), _Cluster)) as address:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": address}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "users": [{"name": "u", "user": {}}],
+        }
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        yield path
 
 
 def _rendered(kubeconfig: Path, tmp_path: Path) -> dict[str, str]:

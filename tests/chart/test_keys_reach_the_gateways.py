@@ -8,9 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
@@ -22,6 +20,7 @@ from penstock.gateway.spec import GatewaySpec
 from support.chart_values import ONE_MODEL
 from support.charts import CHART, Rendered, render, templated
 from support.kubernetes_objects import pod, pods
+from support.quiet_server import QuietHandler, QuietServer, served
 
 OPEN: dict[str, Any] = ONE_MODEL | {"accounts": {"anonymous": True}}
 HASH = "sha256:" + "0" * 64
@@ -166,7 +165,7 @@ def test_helm_test_asks_with_a_users_key_where_it_has_one(values: dict[str, Any]
     assert env.get("KEY") == (None if key is None else {"valueFrom": {"secretKeyRef": key}})
 
 
-class _Gateway(BaseHTTPRequestHandler):
+class _Gateway(QuietHandler):
     """Answers as a gateway does, and asks for a key or not."""
 
     closed: ClassVar[bool] = True
@@ -183,19 +182,11 @@ class _Gateway(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         self.do_GET()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        pass
-
 
 @pytest.fixture
 def gateway() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Gateway)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(QuietServer(("127.0.0.1", 0), _Gateway)) as address:
+        yield address
 
 
 @pytest.mark.integration

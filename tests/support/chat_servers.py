@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.quiet_server import QuietHandler, QuietServer, served
 
 DONE = b"data: [DONE]\n\n"
 UNTIL_HUNG_UP = b"until hung up"
@@ -55,12 +56,11 @@ class ChatServer:
     url: str = ""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(QuietServer):
     chat: ChatServer
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
@@ -111,9 +111,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        pass
-
 
 @contextlib.contextmanager
 def chat_server() -> Iterator[ChatServer]:
@@ -121,13 +118,8 @@ def chat_server() -> Iterator[ChatServer]:
     chat = ChatServer()
     server = _Server(("127.0.0.1", 0), _Handler)
     server.chat = chat
-    chat.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield chat
-    finally:
-        chat.closing.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server) as chat.url:
+        try:
+            yield chat
+        finally:
+            chat.closing.set()

@@ -11,8 +11,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.quiet_server import QuietHandler, QuietServer, served
 
 _PIECE = 64 * 1024
 
@@ -45,7 +46,7 @@ class Seen:
     headers: Mapping[str, str]
 
 
-class Exchange(BaseHTTPRequestHandler):
+class Exchange(QuietHandler):
     """One request being answered."""
 
     protocol_version = "HTTP/1.1"
@@ -118,16 +119,9 @@ class Exchange(BaseHTTPRequestHandler):
                 fault.paused.set()
                 self.server.site.wait(fault.go_on)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        pass
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(QuietServer):
     site: Site
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # clients that go away are part of the tests
 
 
 class Site:
@@ -199,12 +193,8 @@ def serving(site: Site, *, on_port: Callable[[int], None] = lambda _: None) -> I
     server.site = site
     site.port = server.server_address[1]
     on_port(site.port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        site.close()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(server):
+        try:
+            yield
+        finally:
+            site.close()
