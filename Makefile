@@ -6,6 +6,11 @@ VENV := .venv/bin
 DEMO := build/demo-model
 DOCUMENT ?= examples/demo.yaml
 PYTEST := $(VENV)/python -m pytest
+# Tests that share no Ray and no vLLM run side by side, a file at a time.
+BESIDE := -n logical --maxprocesses 4 --dist loadfile
+# So many tests with real processes may fail once and are tried again; each is told of with its traceback.
+AGAIN ?= 0
+TWICE = $(if $(filter-out 0,$(AGAIN)),--reruns 1 --max-suite-reruns $(AGAIN) --rerun-show-tracebacks)
 UV = VIRTUAL_ENV=$(CURDIR)/.venv $(VENV)/python -m uv
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --override requirements/overrides.txt
@@ -23,7 +28,7 @@ test: test-unit test-integration test-ray test-engine ## Run all tests that need
 
 .PHONY: test-unit
 test-unit: environment-dev ## Run the tests that need no network, with the coverage of the pure parts
-	$(PYTEST) -q -m "not integration and not ray and not engine and not cluster" \
+	$(PYTEST) -q $(BESIDE) -m "not integration and not ray and not engine and not cluster" \
 		--cov --cov-report=term-missing:skip-covered
 
 .PHONY: explore
@@ -32,15 +37,15 @@ explore: environment-dev ## Draw new and more cases for the property tests than 
 
 .PHONY: test-integration
 test-integration: environment-dev environment-clients ## Run the tests with real sockets and processes
-	$(PYTEST) -q -m "integration and not ray and not engine and not cluster"
+	$(PYTEST) -q $(BESIDE) $(TWICE) -m "integration and not ray and not engine and not cluster"
 
 .PHONY: test-ray
 test-ray: environment-dev ## Run the tests with a real Ray and the simulator
-	$(PYTEST) -q --durations=12 -m "ray and not engine and not cluster"
+	$(PYTEST) -q $(TWICE) --durations=12 -m "ray and not engine and not cluster"
 
 .PHONY: test-engine
 test-engine: environment-dev environment-clients $(DEMO) ## Run the tests with a real vLLM on the CPU
-	$(PYTEST) -q --durations=12 -m "engine and not cluster"
+	$(PYTEST) -q $(TWICE) --durations=12 -m "engine and not cluster"
 
 .PHONY: chaos
 chaos: environment-dev ## Kill engines and apply documents under load for twenty minutes (CHAOS="--chaos-seed 2" for others)

@@ -154,7 +154,11 @@ async def test_a_new_key_counts_when_the_memory_of_its_absence_ends(world: World
     assert await world.directory.find(new) is ALICE
 
 
-@pytest.mark.parametrize("key", [b"", b"none", b"psk_", KEY[:-1], KEY + b"0", b"x" * 10**6, b"\xff" * 42])
+@pytest.mark.parametrize(
+    "key",
+    [b"", b"none", b"psk_", KEY[:-1], KEY + b"0", b"x" * 10**6, b"\xff" * 42],
+    ids=["nothing", "a word", "the prefix", "one character less", "one more", "a million", "no text"],
+)
 async def test_what_is_no_whole_key_never_reaches_the_store(world: World, key: bytes):
     assert await world.refusal(key) == "malformed"
     assert world.store.asked == []

@@ -304,7 +304,10 @@ async def test_while_the_issuer_is_away_known_keys_go_on_for_a_while_and_others_
         {"says": {"issuer": "https://other.example.com"}}, {"says": {"jwks_uri": None}},
         {"says": {"jwks_uri": "file:///etc/passwd"}},
     ],
-    ids=str,
+    ids=[
+        "500", "a redirect", "no keys", "keys are no list", "none for signing", "another issuer", "no address of keys",
+        "a file's address",
+    ],
 )  # fmt: skip
 async def test_a_gateway_without_the_issuer_s_keys_is_not_ready_and_says_so(issuer: Issuer, fault: dict[str, Any]):
     right = {name: getattr(issuer, name) for name in fault}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-MINUTES, SEED = 3.0, 1
+MINUTES, SEED = 1.5, 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

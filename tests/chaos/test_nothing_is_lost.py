@@ -1,6 +1,6 @@
 """Mixed load, random deaths, scaling and rollouts at once: every request is answered, or told why not.
 
-Three minutes of it in `make test`; `make chaos` runs twenty.
+A minute and a half of it in `make test`; `make chaos` runs twenty.
 """
 
 from __future__ import annotations

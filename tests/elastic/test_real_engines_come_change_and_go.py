@@ -24,6 +24,10 @@ LIMIT = 600.0
 """Seconds that an engine may take to come or go, on a machine that is busy with its streams."""
 HELD = 50
 STREAMS = 16
+LOAD = 4
+"""Streams that ask for a second engine, few enough to leave it a processor to start on."""
+LENGTH = 960
+CHANGED = {**CPU_OPTIONS, "max_model_len": LENGTH}
 ELASTIC = {
     "min": 0,
     "max": 2,
@@ -54,6 +58,11 @@ def card(penstock: Penstock) -> dict[str, Any]:
     return found
 
 
+def replicas(penstock: Penstock) -> list[str]:
+    """The names of those that are there or coming."""
+    return [replica["replica"] for replica in penstock.status()["models"][0]["replicas"]]
+
+
 @asynccontextmanager
 async def streaming(penstock: Penstock, count: int) -> AsyncIterator[list[Ended]]:
     """Keeps so many streams going; they are in the list once the block is left."""
@@ -81,25 +90,24 @@ async def test_fifty_requests_wait_for_the_first_engine(running_penstock: Pensto
 
 
 async def test_a_rollout_under_streams_fails_none_of_them(running_penstock: Penstock) -> None:
-    length = 960
     async with streaming(running_penstock, STREAMS) as ended:
-        document = changed(running_penstock, options={**CPU_OPTIONS, "max_model_len": length})
+        document = changed(running_penstock, options=CHANGED)
         applied = await asyncio.to_thread(running_penstock.apply, document)
         assert applied.returncode == 0, applied.stdout + applied.stderr
-        await eventually(lambda: card(running_penstock)["max_model_len"] == length, "the changed option")
+        await eventually(lambda: card(running_penstock)["max_model_len"] == LENGTH, "the changed option")
         await eventually(lambda: card(running_penstock)["replicas_ready"] == 1, "the end of the old engine")
     assert [stream for stream in ended if not stream.whole] == []
     assert len(ended) > STREAMS
 
 
 async def test_a_second_engine_comes_with_load_and_goes_with_it(running_penstock: Penstock) -> None:
-    scaled = await asyncio.to_thread(
-        running_penstock.apply, changed(running_penstock, replicas={**ELASTIC, "min": 1, "target": STREAMS // 2})
-    )
+    engine = replicas(running_penstock)
+    replicated = changed(running_penstock, options=CHANGED, replicas={**ELASTIC, "min": 1, "target": LOAD // 2})
+    scaled = await asyncio.to_thread(running_penstock.apply, replicated)
     assert scaled.returncode == 0, scaled.stdout + scaled.stderr
-    assert card(running_penstock)["replicas_ready"] == 1, "numbers are changed in place"
-    async with streaming(running_penstock, STREAMS) as crowd:
+    assert replicas(running_penstock) == engine, "numbers are changed in place"
+    async with streaming(running_penstock, LOAD) as crowd:
         await eventually(lambda: card(running_penstock)["replicas_ready"] == 2, "a second engine")
-    async with streaming(running_penstock, 2) as few:
+    async with streaming(running_penstock, 1) as one:
         await eventually(lambda: card(running_penstock)["replicas_ready"] == 1, "the second engine's end")
-    assert [stream for stream in [*crowd, *few] if not stream.whole] == []
+    assert [stream for stream in [*crowd, *one] if not stream.whole] == []
