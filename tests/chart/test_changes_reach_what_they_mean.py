@@ -4,11 +4,12 @@ model alone, and what makes a new Ray cluster is known beforehand."""
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from penstock import environment
+from penstock.assembly import head_health
 from support.chart_values import with_changes
 from support.charts import Rendered, render
 
@@ -201,6 +202,21 @@ def test_the_head_outlives_the_pods_that_stop_with_it() -> None:
     assert command == ["python", "-m", "penstock.assembly.outlive"]
     assert head["terminationGracePeriodSeconds"] - 60 == int(limit) == 3600 + 10 + 30
     assert importlib.util.find_spec(command[-1]) is not None
+
+
+def test_a_head_is_restarted_for_its_controller_only_where_that_costs_nothing() -> None:
+    def probe(values: dict[str, Any]) -> dict[str, Any]:
+        head = render(values).cluster["headGroupSpec"]["template"]["spec"]
+        return cast("dict[str, Any]", head["containers"][0]["livenessProbe"])
+
+    alone = probe(BASE)
+    assert alone["httpGet"]["path"] == "/api/local_raylet_healthz"
+    lasting = probe(with_changes(BASE, cluster__redis__address="redis:6379"))
+    command = lasting["exec"]["command"]
+    assert command[:2] == ["python", "-m"]
+    assert importlib.util.find_spec(command[-1]) is not None
+    assert lasting["timeoutSeconds"] > 2 * head_health.PATIENCE
+    assert lasting["periodSeconds"] * lasting["failureThreshold"] >= 120
 
 
 def test_a_gateway_pod_that_stops_tells_its_gateway_in_the_gateway_s_own_words(before: Rendered) -> None:

@@ -208,7 +208,8 @@ def test_pods_of_a_gpu_profile_ask_for_their_gpus_and_land_and_the_others_stay(
 ) -> None:
     before = {pod.metadata.uid for pod in running.pods()}
     running.apply(with_models(big={"hardware": "fake-gpu", "gpus": 2}))
-    running.wait_for("big", limit=300)
+    # A head that was lost may need a restart before it hears of changes, and KubeRay some minutes after that.
+    running.wait_for("big", limit=720)
     pod = next(p for p in running.pods("engine") if p.metadata.labels["penstock.dev/hardware"] == "fake-gpu")
     assert pod.spec.containers[0].resources.limits[GPU] == "2"
     assert running.ask("big").status_code == 200

@@ -19,7 +19,7 @@ template:
     "ports" (dict "gcs" 6379 "dashboard" 8265 "client" 10001 "serve" 8000 "metrics" 8080 "as-metrics" 44217 "dash-metrics" 44227)
     "startup" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 60))
     "readiness" (merge (include "penstock.headProbe" . | fromYaml) (dict "failureThreshold" 3))
-    "liveness" (merge (include "penstock.rayletProbe" . | fromYaml) (dict "failureThreshold" 24))
+    "liveness" (include "penstock.headLiveness" . | fromYaml)
     "annotations" (merge (include "penstock.stays" . | fromYaml) (dict "penstock.dev/checksum" (toJson $head.tolerations | sha256sum | trunc 16)))
     "serviceAccountName" $head.serviceAccountName
     "token" true
@@ -35,6 +35,20 @@ template:
 httpGet: {path: /api/gcs_healthz, port: 8265}
 periodSeconds: 5
 timeoutSeconds: 5
+{{- end -}}
+
+{{/* With Ray's state in Redis a restart costs no request, and mends a head whose Serve controller did not come back. Without,
+it would be the end of the whole cluster, so it is the last resort for a Ray that is dead itself. */}}
+{{- define "penstock.headLiveness" -}}
+{{- if .Values.cluster.redis.address -}}
+exec: {command: [python, -m, penstock.assembly.head_health]}
+periodSeconds: 20
+timeoutSeconds: 20
+failureThreshold: 6
+{{- else -}}
+{{- include "penstock.rayletProbe" . }}
+failureThreshold: 24
+{{- end -}}
 {{- end -}}
 
 {{/* Nodes are not emptied of pods whose loss costs requests. Beside these, pods carry a checksum of what KubeRay would not
