@@ -109,6 +109,10 @@ chart-check: environment-dev ## Hold what the chart makes of the examples to the
 chart-golden: environment-dev ## Write down anew what the chart makes of the examples
 	PYTHONPATH=tests $(VENV)/python -m support.golden
 
+.PHONY: terraform-docs
+terraform-docs: environment-dev ## Write what the Terraform modules take and give into their pages, and copy their tables
+	PYTHONPATH=tests $(VENV)/python -m support.terraform_docs
+
 .PHONY: lock
 lock: environment-dev ## Pin all requirements anew, with hashes
 	$(LOCK) --extra cpu --extra s3 --extra bench pyproject.toml -o requirements/cpu.txt

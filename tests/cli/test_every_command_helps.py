@@ -22,6 +22,7 @@ COMMANDS = [
     "rm",
     "usage",
     "doctor",
+    "plan",
     "render",
     "schema",
 ]

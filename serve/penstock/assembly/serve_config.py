@@ -73,14 +73,14 @@ def serve_config(
         DocumentError: an option of a model that Penstock owns, an open address that other machines reach, or a store
             of keys that each gateway would have for itself.
     """
-    surging = _surging(document, placement, max_pods)
+    surges = surging(document, placement, max_pods)
     return {
         # Gateways listen themselves. KubeRay asks the head's proxy for health, so a cluster keeps that one.
         "proxy_location": "Disabled" if placement is Placement.LOCAL else "HeadOnly",
         "logging_config": {"encoding": "JSON" if _in_json(document, placement) else "TEXT", "enable_access_log": False},
         "applications": [
             *(
-                _model(name, model, document, placement, surge=name in surging)
+                _model(name, model, document, placement, surge=name in surges)
                 for name, model in document.models.items()
             ),
             _gateway(document, placement),
@@ -93,7 +93,7 @@ def _in_json(document: Document, placement: Placement) -> bool:
     return document.logging.format == "json" or (placement is Placement.CLUSTER and document.logging.format == "auto")
 
 
-def _surging(document: Document, placement: Placement, max_pods: int) -> set[str]:
+def surging(document: Document, placement: Placement, max_pods: int = MAX_PODS) -> set[str]:
     """Models whose rollouts start new replicas first.
 
     Serve would wait for ever for a place that there is not, so there must be one by the numbers, also when all models

@@ -38,6 +38,7 @@ _COMMANDS = (
     _Command("usage", "Show what keys, teams and models took."),
     _Command("doctor", "Look for what is wrong with the machine and the document."),
     _Command("bench", "Measure one or several addresses side by side."),
+    _Command("plan", "Show what a document needs of a cloud, and what it costs an hour."),
     _Command("render", "Print the configuration that Ray Serve gets."),
     _Command("schema", "Print the JSON schema of the document."),
 )

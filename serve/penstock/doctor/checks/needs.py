@@ -1,7 +1,9 @@
-"""What the models of a document need of a machine: engines, GPUs, memory. Pure; shared by the checks."""
+"""What the models of a document need of a machine: engines, GPUs, memory. Pure; shared by the checks and by
+`penstock plan`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from penstock.config import Document, Model
@@ -45,7 +47,13 @@ class Sized(NamedTuple):
 
 def sized(document: Document, facts: Facts) -> list[Sized]:
     """The models of the document that run on vLLM."""
-    tensors = {found.model: found.tensors for found in facts.weights if found.tensors and not found.error}
+    return sized_by(
+        document, {found.model: found.tensors for found in facts.weights if found.tensors and not found.error}
+    )
+
+
+def sized_by(document: Document, tensors: Mapping[str, int]) -> list[Sized]:
+    """The same, with the bytes of weights by model."""
     return [
         Sized(name, model, document.gpus_of(model), tensors.get(name))
         for name, model in document.models.items()
