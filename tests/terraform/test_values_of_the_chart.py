@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +9,10 @@ import pytest
 import yaml
 
 from support.charts import render
+from support.terraform import TerraformError, applied, missing
 from support.terraform_docs import MODULES
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(shutil.which("terraform") is None, reason="there is no terraform on this machine"),
-]
+pytestmark = [pytest.mark.integration, missing]
 L4 = {
     "resources": {"nvidia.com/gpu": "1", "cpu": "3", "memory": "12Gi"},
     "node_selector": {"penstock.dev/hardware": "nvidia-l4"},
@@ -27,36 +21,16 @@ L4 = {
 MODEL = {"models": {"chat": {"source": "hf://acme/chat", "hardware": "nvidia-l4"}}}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    root = {"module": {"values": {"source": str(MODULES / "modules" / "helm-values")}}}
-    root["output"] = {"values": {"value": "${module.values.yaml}"}}
-    (tmp_path / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
-    return tmp_path
-
-
 def values_of(folder: Path, **variables: Any) -> dict[str, Any]:
     """The module's values for these variables."""
-    root = json.loads((folder / "main.tf.json").read_text())
-    root["module"]["values"] |= variables
-    (folder / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
-    terraform(folder, "init", "-backend=false")
-    terraform(folder, "apply", "-auto-approve")
-    values: dict[str, Any] = yaml.safe_load(terraform(folder, "output", "-raw", "values"))
+    made = applied(folder, MODULES / "modules" / "helm-values", variables)
+    values: dict[str, Any] = yaml.safe_load(made["yaml"])
     return values
 
 
-def terraform(folder: Path, *arguments: str) -> str:
-    command = ["terraform", f"-chdir={folder}", *arguments, "-no-color"]
-    surroundings = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=surroundings, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_all_that_a_cluster_offers_reaches_the_pods(folder: Path) -> None:
+def test_all_that_a_cluster_offers_reaches_the_pods(tmp_path: Path) -> None:
     values = values_of(
-        folder,
+        tmp_path,
         profiles={"nvidia-l4": L4},
         image_registry="images.example.com/penstock",
         service_account={"name": "weights", "annotations": {"example.com/identity": "reader"}},
@@ -81,14 +55,14 @@ def test_all_that_a_cluster_offers_reaches_the_pods(folder: Path) -> None:
     assert account["metadata"]["annotations"] == {"example.com/identity": "reader"}
 
 
-def test_nothing_offered_leaves_the_defaults_of_the_chart(folder: Path) -> None:
-    assert values_of(folder) == {"serviceAccount": {"name": "penstock"}}
+def test_nothing_offered_leaves_the_defaults_of_the_chart(tmp_path: Path) -> None:
+    assert values_of(tmp_path) == {"serviceAccount": {"name": "penstock"}}
 
 
 @pytest.mark.parametrize(
     ("variables", "told"),
     [({"redis": {"address": "redis://h:1"}}, "host:port"), ({"model_cache_size": "lots"}, "a quantity")],
 )
-def test_what_the_chart_could_not_take_is_refused(folder: Path, variables: dict[str, Any], told: str) -> None:
-    with pytest.raises(AssertionError, match=told):
-        values_of(folder, **variables)
+def test_what_the_chart_could_not_take_is_refused(tmp_path: Path, variables: dict[str, Any], told: str) -> None:
+    with pytest.raises(TerraformError, match=told):
+        values_of(tmp_path, **variables)
