@@ -76,6 +76,9 @@ class Machine(Section):
     disks: Disks
     """Its local disks."""
 
+    boot_disk: str = ""
+    """The kind of disk that it starts from, where it is not the usual one."""
+
     pod: Pod
     """Of one GPU."""
 
