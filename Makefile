@@ -128,6 +128,7 @@ lock: environment-dev ## Pin all requirements anew, with hashes
 		--constraint requirements/gpu.txt --extra gpu pyproject.toml >/dev/null
 	echo 'hatchling>=1.27' | $(LOCK) - -o requirements/build.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
+	echo 'checkov>=3.2' | $(LOCK) - -o requirements/policy.txt
 
 .PHONY: images
 images: ## Build the gateway's and the engine's image (VARIANT=cuda for GPUs)

@@ -1,31 +1,47 @@
 """The pages of the Terraform modules and the package's copies of their tables: `make terraform-docs`.
 
 A README says in words what a module is for; what it takes and gives is written here from `variables.tf` and
-`outputs.tf`, between two markers. `tests/terraform` holds both to the files.
+`outputs.tf`, between two markers. docs/terraform.md shows files of the examples in the same way, and a table of what
+they cost. `tests/terraform` holds all of it to the files.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import hcl2
 from hcl2.utils import SerializationOptions
+
+from penstock.config.loading import load
+from penstock.planning.plan import plan
+from penstock.planning.tables import Cloud
+from penstock.planning.tables import load as table_of
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "deploy" / "terraform"
 TABLES = ROOT / "serve" / "penstock" / "planning" / "tables"
 BEGIN = "<!-- Written by `make terraform-docs` from here: -->"
 END = "<!-- to here. -->"
+WALK = ROOT / "docs" / "terraform.md"
+_SHOWN = re.compile(r"(<!-- (deploy/\S+), by `make terraform-docs` -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+_COSTS = re.compile(r"(<!-- costs, by `make terraform-docs` -->\n).*?(<!-- end of costs -->)", re.DOTALL)
 _OPTIONS = SerializationOptions(strip_string_quotes=True, with_comments=False, preserve_heredocs=False)
 
 
 def read(path: Path) -> dict[str, Any]:
     """A file of Terraform; blocks by kind, each block with `__is_block__`."""
-    made: dict[str, Any] = hcl2.loads(path.read_text(encoding="utf-8"), serialization_options=_OPTIONS)
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _parsed(text: str) -> dict[str, Any]:
+    made: dict[str, Any] = hcl2.loads(text, serialization_options=_OPTIONS)
     return made
 
 
@@ -38,7 +54,28 @@ def files() -> dict[Path, str]:
     """Text of everything that is written, by path."""
     pages = {folder / "README.md": page(folder) for folder in modules()}
     copies = {TABLES / f"{table.parent.name}.yaml": table.read_text("utf-8") for table in MODULES.glob("*/gpus.yaml")}
-    return pages | copies
+    return pages | copies | {WALK: walk()}
+
+
+def walk() -> str:
+    """The page that walks the whole way, with the files that it shows and the costs as they are now."""
+
+    def shown(found: re.Match[str]) -> str:
+        path = ROOT / found[2]
+        kind = {".tf": "hcl", ".yaml": "yaml"}[path.suffix]
+        return f"{found[1]}```{kind}\n{path.read_text(encoding='utf-8')}```\n{found[3]}"
+
+    text = _SHOWN.sub(shown, WALK.read_text(encoding="utf-8"))
+    return _COSTS.sub(lambda found: f"{found[1]}{''.join(_costs())}{found[2]}", text)
+
+
+def _costs() -> Iterator[str]:
+    yield "| the minimal example on | idle | with its one GPU | prices of |\n| --- | --- | --- | --- |\n"
+    for cloud in get_args(Cloud):
+        document = load([MODULES / cloud / "examples" / "minimal" / "penstock.yaml"])
+        made = plan(document, cloud, table_of(cloud), types={}, spot=[], sizes={})
+        where = f"{cloud}, {made.region}"
+        yield f"| {where} | {made.cost.idle:.2f} | {made.cost.most:.2f} | {made.prices} |\n"
 
 
 def page(folder: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.terraform_docs import MODULES, ROOT, files, read
+from support.terraform_docs import MODULES, ROOT, WALK, files, read
 
 FOLDERS = sorted(
     {path.parent for path in MODULES.rglob("variables.tf")} | {p.parent for p in MODULES.rglob("outputs.tf")}
@@ -37,6 +37,12 @@ def test_attributes_of_an_object_are_named_in_its_description(folder: Path) -> N
             if not any(word in body["description"] for word in (f"{key}:", f"{key},", f"{key} "))
         ]
         assert missing == [], f"{name}: {missing}"
+
+
+def test_the_walk_shows_the_files_of_the_example_that_is_tested() -> None:
+    page = WALK.read_text(encoding="utf-8")
+    for name in ("main.tf", "penstock.yaml"):
+        assert (MODULES / "gcp" / "examples" / "minimal" / name).read_text(encoding="utf-8") in page
 
 
 def _keys(inside: str) -> list[str]:

@@ -5,6 +5,8 @@ All that it decides is in `shape`, which needs none; the rest is held to the pro
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,35 @@ def test_images_come_from_the_registry_that_the_module_makes(rendered: Rendered)
 def test_the_document_of_an_example_is_valid_by_itself(name: str) -> None:
     text = (GCP / "examples" / name / "penstock.yaml").read_text(encoding="utf-8")
     Document.model_validate(yaml.safe_load(text))
+
+
+@pytest.mark.integration
+@missing
+@pytest.mark.parametrize("databases", [True, False], ids=["with databases", "without"])
+def test_the_next_command_is_sound_and_makes_the_secrets_that_the_values_name(databases: bool, tmp_path: Path) -> None:
+    given = {
+        "kubeconfig_command": "gcloud container clusters get-credentials penstock",
+        "project": "acme-models",
+        "region": "europe-west4",
+        "namespace": "penstock",
+        "secrets": {"database": "penstock-accounts", "limits": "penstock-limits"},
+        "database": {"name": "penstock-1", "address": "10.1.2.4"} if databases else None,
+        "redis": {"name": "penstock", "address": "10.1.2.3:6379"} if databases else None,
+    }
+    template = GCP / "files" / "next.sh.tftpl"
+    root = {
+        "output": {"it": {"value": f'${{templatefile("{template}", jsondecode(var.given))}}'}},
+        "variable": {"given": {}},
+    }
+    (tmp_path / "main.tf.json").write_text(json.dumps(root), encoding="utf-8")
+    terraform(tmp_path, "init")
+    terraform(tmp_path, "apply", "-auto-approve", variables={"TF_VAR_given": json.dumps(given)})
+    command = terraform(tmp_path, "output", "-raw", "it")
+    subprocess.run(["bash", "-n"], input=command, text=True, check=True, timeout=60)
+    made = {name for name in ("penstock-accounts", "penstock-limits", "penstock-redis") if name in command}
+    assert made == ({"penstock-accounts", "penstock-limits", "penstock-redis"} if databases else set())
+    # The document is laid over what the cluster offers.
+    assert command.index("helm_values") < command.index("penstock.yaml")
 
 
 def test_node_pools_carry_what_the_shape_says() -> None:
