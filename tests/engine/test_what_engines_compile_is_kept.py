@@ -89,7 +89,7 @@ def test_compiled_code_is_no_weights_to_the_cache(tmp_path: Path) -> None:
     folder = Path(compiled.environment(str(tmp_path), "cpu")["VLLM_CACHE_ROOT"])
     folder.mkdir()
     (folder / "big").write_bytes(bytes(1000))
-    assert store._stored(without="") == []
+    assert store.stored() == []
     store._sweep()
     assert (folder / "big").exists()
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.locks import REQUIREMENTS, lock, versions
 
-LOCKS = ["build", "cpu", "dev", "engine", "gateway", "gpu", "uv"]
+LOCKS = ["build", "clients", "cpu", "dev", "engine", "gateway", "gpu", "policy", "uv"]
 PYPROJECT = tomllib.loads((REQUIREMENTS.parent / "pyproject.toml").read_text())
 
 
