@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,11 +30,10 @@ def example(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def rendered(example: str, said: Said, tmp_path: Path) -> Rendered:
+def rendered(example: str, said: Said) -> Rendered:
     """The chart of an example's document on its cluster, as the next command installs it."""
-    values = tmp_path / "values.yaml"
-    values.write_text(said.outputs[example]["helm_values"], encoding="utf-8")
-    return render(document(example), "-f", str(values))
+    offered = yaml.safe_load(said.outputs[example]["helm_values"])
+    return render(offered, "-f", str(AWS / "examples" / example / "penstock.yaml"))
 
 
 def document(example: str) -> dict[str, Any]:
