@@ -47,6 +47,10 @@ test-ray: environment-dev ## Run the tests with a real Ray and the simulator
 test-engine: environment-dev environment-clients $(DEMO) ## Run the tests with a real vLLM on the CPU
 	$(PYTEST) -q $(TWICE) --durations=12 -m "engine and not cluster"
 
+.PHONY: test-aws
+test-aws: environment-dev ## Apply the examples for AWS against moto's server, look at what is there, and destroy them: six minutes
+	PENSTOCK_TF_APPLY=1 $(PYTEST) -q tests/terraform/test_the_examples_for_aws_are_applied.py
+
 .PHONY: chaos
 chaos: environment-dev ## Kill engines and apply documents under load for twenty minutes (CHAOS="--chaos-seed 2" for others)
 	$(PYTEST) -q -s tests/chaos --chaos-minutes 20 $(CHAOS)
