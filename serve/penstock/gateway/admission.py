@@ -1,4 +1,4 @@
-"""Limits on the road of a request: let in before it waits for a replica, settled when it is over. Used by `app`.
+"""Limits on the road of a request: let in before it waits for a replica, settled when it is over. Used by `inference`.
 
 What a client is told is OpenAI's: 429 with `retry-after`, and `x-ratelimit-*` on every answer that a limit of a minute
 concerns, of the narrowest one.

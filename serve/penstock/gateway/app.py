@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: authentication, resolution of the model, relay. Used by `listener`.
+"""The gateway as an ASGI application: who asks, what for, and what is noted of it. Used by `listener`.
 
 No framework: the road from the request to the engine is a table look-up and one JSON document.
 """
@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from functools import partial
 
 import orjson
 
@@ -21,32 +18,30 @@ from penstock.accounts.account import ANONYMOUS
 from penstock.accounts.limits.opening import OpenLimits
 from penstock.accounts.opening import OpenAccounts
 from penstock.config.providers import Provider
-from penstock.gateway import admin, bodies, cors
+from penstock.gateway import admin, cors
 from penstock.gateway.accounting import Accounting
-from penstock.gateway.admission import enter, leave
-from penstock.gateway.attempt import Count, Request
 from penstock.gateway.authentication import Gate
-from penstock.gateway.cache.caching import Cache, Question
+from penstock.gateway.cache.caching import Cache
 from penstock.gateway.call import CLIENT_GONE, Call, ClientGoneError, Receive, Scope, Send
-from penstock.gateway.catalog import Catalog, ModelEntry, Permit
+from penstock.gateway.catalog import Catalog
 from penstock.gateway.dialects.edge import Edge
 from penstock.gateway.dialects.paths import foreign
 from penstock.gateway.dialects.table import DIALECTS
 from penstock.gateway.engine_client import EngineClient, HttpEngineClient
 from penstock.gateway.errors import (
-    BadRequestError,
     EngineFailedError,
     GatewayError,
     MethodNotAllowedError,
     UnavailableError,
 )
-from penstock.gateway.headers import Header, first
+from penstock.gateway.fleet import Fleet
+from penstock.gateway.headers import Header
+from penstock.gateway.inference import Inference
 from penstock.gateway.leases import LeaseSource
 from penstock.gateway.metrics import CONTENT_TYPE, NO_MODEL, Metrics
 from penstock.gateway.models_desk import ModelsDesk
 from penstock.gateway.page import files as page
-from penstock.gateway.pool import LeasePool, PoolSettings
-from penstock.gateway.providers.asking import Plea
+from penstock.gateway.pool import LeasePool
 from penstock.gateway.providers.upstreams import Upstreams
 from penstock.gateway.relay import Relay
 from penstock.gateway.routes import (
@@ -54,12 +49,10 @@ from penstock.gateway.routes import (
     Action,
     Route,
     check_method,
-    engine_path,
     find_route,
     model_id,
     unknown_path,
 )
-from penstock.gateway.starts import Outlook, StartMemory
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("penstock.gateway.access")
@@ -98,30 +91,34 @@ class GatewayApp:
         self.standby = False
         """Whether other gateways take requests until this one's models are there."""
         self._settings = settings
-        self._source_of = source_of
-        self._account_of = account_of
+        self._fleet = Fleet(settings, source_of, account_of)
         self._accounts = accounts
         self._gate = Gate(accounts) if accounts is not None else None
         usage = accounts.usage if accounts is not None else None
         prices = limits.limiter.settings.prices if limits is not None else None
         self._accounting = Accounting(usage, self.metrics.registry, prices) if usage is not None else None
         self._limits = limits
-        self._limiter = limits.limiter if limits is not None else None
-        if self._limiter is not None:
-            limiter = self._limiter
+        if limits is not None:
+            limiter = limits.limiter
             self.metrics.watch_counters(lambda: limiter.gone)
         self._client = client or HttpEngineClient(settings.connect_timeout)
-        self._relay = Relay(self._client, settings, self.metrics)
         self._upstreams = Upstreams(settings, self.metrics)
-        self._catalog = Catalog()
-        self._cache = Cache(settings, self._identity, self.metrics.registry)
-        self._pools: dict[str, LeasePool] = {}
-        self._starts: dict[str, StartMemory] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
-        self.desk = ModelsDesk(lambda: self._pools, lambda: self._catalog, self._outlook)
+        self._cache = Cache(settings, self._fleet.identity, self.metrics.registry)
+        self._inference = Inference(
+            settings,
+            self._fleet,
+            relay=Relay(self._client, settings, self.metrics),
+            upstreams=self._upstreams,
+            cache=self._cache,
+            metrics=self.metrics,
+            accounting=self._accounting,
+            limiter=limits.limiter if limits is not None else None,
+            counts=accounts is not None or limits is not None,
+        )
+        self.desk = ModelsDesk(lambda: self.pools, lambda: self.catalog, self._fleet.outlook)
         """What administrators ask of models."""
         self._actions: Mapping[Action, Callable[[Call, Route], Awaitable[None]]] = {
-            Action.RELAY: self._relay_call,
+            Action.RELAY: self._inference.answer,
             Action.MODELS: self._models,
             Action.MODEL: self._model,
             Action.HEALTH: self._health,
@@ -129,64 +126,25 @@ class GatewayApp:
             Action.METRICS: self._show_metrics,
             Action.VERSION: self._version,
         }
-        self.metrics.watch(lambda: self._pools, connections)
+        self.metrics.watch(lambda: self.pools, connections)
         self.reconfigure(catalog)
 
     @property
     def pools(self) -> Mapping[str, LeasePool]:
         """The pool of each model, by name."""
-        return self._pools
+        return self._fleet.pools
 
     @property
     def catalog(self) -> Catalog:
-        return self._catalog
+        return self._fleet.catalog
 
     def reconfigure(self, catalog: Catalog) -> None:
-        """Serve other models, or know other states of the same. Requests in progress are not disturbed; a removed
-        model's pool gives its leases back when its last request is done."""
-        settings = self._settings
-        ours = catalog.models
-        catalog = catalog.with_more(self._upstreams.entries())
-        for name in ours.keys() - self._pools.keys():
-            self._pools[name] = LeasePool(
-                name,
-                self._source_of(name),
-                PoolSettings(
-                    keep=settings.leases.keep,
-                    renew=settings.leases.renew,
-                    hold_requests=settings.hold.requests,
-                    hold_seconds=settings.hold.seconds,
-                ),
-                account=partial(self._account_of, name),
-                outlook=partial(self._outlook, name),
-                none_ready=partial(self._none_ready, name),
-            )
-        for name in self._pools.keys() - ours.keys():
-            task = asyncio.get_running_loop().create_task(self._pools.pop(name).close())
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
-            self._starts.pop(name, None)
-        self._catalog = catalog
-        now = asyncio.get_running_loop().time()
-        for name, model in ours.items():
-            self._starts.setdefault(name, StartMemory()).note(model.state.starts, model.state.starting, now)
-
-    def _identity(self, name: str) -> str | None:
-        model = self._catalog.models.get(name)
-        return model.identity if model is not None else None
+        """Serve other models, or know other states of the same. Requests in progress are not disturbed."""
+        self._fleet.replace(catalog, self._upstreams.entries())
 
     def replace_providers(self, providers: Mapping[str, Provider]) -> None:
         """Know other providers; their models are served from the next `reconfigure` on."""
         self._upstreams.replace(providers)
-
-    def _none_ready(self, name: str) -> bool:
-        model = self._catalog.models.get(name)
-        return model is not None and model.state.known and not model.state.ready
-
-    def _outlook(self, name: str) -> Outlook:
-        if name not in self._starts or not self._none_ready(name):
-            return Outlook()
-        return self._starts[name].outlook(asyncio.get_running_loop().time())
 
     def drain(self) -> None:
         """Say not ready, and `connection: close` on every answer from now on."""
@@ -196,9 +154,7 @@ class GatewayApp:
         """Give all leases back and close connections to engines. Call it when no request is in progress."""
         self.drain()
         await self.desk.close()
-        self.reconfigure(Catalog())
-        while self._leaving:
-            await asyncio.wait(self._leaving)
+        await self._fleet.close()
         await self._cache.close()
         await self._upstreams.close()
         await self._client.close()
@@ -276,60 +232,6 @@ class GatewayApp:
             call.account = await self._gate.admit(call.headers, call.query, "user")
         await self._actions[route.action](call, route)
 
-    async def _relay_call(self, call: Call, route: Route) -> None:
-        content_type = bodies.check_media(
-            first(call.headers, b"content-type"), first(call.headers, b"content-encoding"), route.body
-        )
-        body = await call.read_body(self._settings.max_body_bytes)
-        asked = bodies.asked(body, content_type, route.body, self._settings.max_json_depth)
-        model = self._catalog.resolve(asked.model, self._permit(call))
-        call.model = model.name
-        if not model.is_called(asked.model):
-            body = bodies.renamed(body, content_type, route.body, model.name)
-        path = engine_path(route, model.state.endpoints, call.path.rstrip("/"))
-        if path is None:
-            raise _not_offered(model, route)
-        request = Request(
-            path + (f"?{call.query.decode('latin-1')}" if call.query else ""), body, content_type, asked.stream
-        )
-        question = None if model.cache is None else self._cache.question(call, model, request)
-        if self._accounting is not None:
-            self._accounting.check()
-        counts = self._accounts is not None or self._limiter is not None
-        if counts and not model.provider:
-            request = _counted(call, request, asked)
-        task = asyncio.current_task()
-        assert task is not None
-        watcher = asyncio.get_running_loop().create_task(_watch(call, task))
-        admission = None
-        try:
-            if self._limiter is not None:
-                admission = await enter(self._limiter, self.metrics, call, asked, len(body))
-            if not model.provider and model.fallback is None:
-                await self._ask_engines(call, model, request, question)
-                return
-            plea = Plea(route.endpoint, body, asked.stream, counts)
-            if model.fallback is None:
-                await self._upstreams.serve(call, model, plea)
-            else:
-                # What comes of a fallback is not kept: it is not the model's own answer.
-                ask = partial(self._ask_engines, call, model, replace(request, holds_back=True), question)
-                await self._upstreams.with_fallback(call, model, model.fallback, plea, ask)
-        finally:
-            watcher.cancel()
-            if self._limiter is not None and admission is not None:
-                leave(self._limiter, admission, call, asked, len(body))
-
-    async def _ask_engines(self, call: Call, model: ModelEntry, request: Request, question: Question | None) -> None:
-        pool = self._pools[model.name]
-        if question is None:
-            await self._relay.run(call, pool, request)
-        else:
-            await self._cache.answer(question, call, lambda call: self._relay.run(call, pool, request))
-
-    def _permit(self, call: Call) -> Permit | None:
-        return partial(self._upstreams.permits, call.account) if call.account is not None else None
-
     async def _administer(self, call: Call) -> None:
         call.endpoint = admin.PREFIX
         if self._gate is None and not admin.is_local(call.headers, self._settings.host):
@@ -351,10 +253,12 @@ class GatewayApp:
         await call.respond(*file.answer(call.headers))
 
     async def _models(self, call: Call, _: Route) -> None:
-        await call.respond(200, _JSON, orjson.dumps(self._catalog.listing(self._permit(call), self._outlook)))
+        await call.respond(
+            200, _JSON, orjson.dumps(self.catalog.listing(self._upstreams.permit(call.account), self._fleet.outlook))
+        )
 
     async def _model(self, call: Call, _: Route) -> None:
-        card = self._catalog.card(model_id(call.raw_path), self._permit(call), self._outlook)
+        card = self.catalog.card(model_id(call.raw_path), self._upstreams.permit(call.account), self._fleet.outlook)
         await call.respond(200, _JSON, orjson.dumps(card))
 
     async def _health(self, call: Call, _: Route) -> None:
@@ -436,32 +340,8 @@ class GatewayApp:
             )
 
 
-def _counted(call: Call, request: Request, asked: bodies.Asked) -> Request:
-    engine_id = f"{call.request_id.decode('latin-1')}-{secrets.token_hex(6)}"
-    body, strips = bodies.counted(request.body, asked, call.endpoint, engine_id)
-    return replace(request, body=body, count=Count(engine_id, strips))
-
-
-async def _watch(call: Call, task: asyncio.Task[object]) -> None:
-    """Cancel the request's task when its client leaves, wherever the task is."""
-    while (await call.receive())["type"] != "http.disconnect":
-        pass
-    if not call.complete:
-        call.client_gone = True
-        task.cancel()
-
-
 async def _lifespan(receive: Receive, send: Send) -> None:
     while (message := await receive())["type"] != "lifespan.shutdown":
         if message["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
     await send({"type": "lifespan.shutdown.complete"})
-
-
-def _not_offered(model: ModelEntry, route: Route) -> BadRequestError:
-    offered = ", ".join(sorted(model.state.endpoints))
-    return BadRequestError(
-        f"The model {model.name!r} does not offer {route.endpoint}. It offers {offered}.",
-        code="endpoint_not_supported",
-        param="model",
-    )

@@ -1,4 +1,4 @@
-"""Leases of one model, kept for a moment and lent to requests. Used by `app`, one pool a model.
+"""Leases of one model, kept for a moment and lent to requests. Made by `fleet`, one a model.
 
 What holds, also when tasks are cancelled at any point:
 - every lease that the source gave is given back once;

@@ -1,4 +1,4 @@
-"""One request to an engine; again elsewhere if nothing came. Used by `app`."""
+"""One request to an engine; again elsewhere if nothing came. Used by `inference`."""
 
 from __future__ import annotations
 

@@ -8,13 +8,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from penstock import config
 from penstock.accounts.account import Account
 from penstock.config.fallback import Fallback, FallbackReason
 from penstock.config.providers import Provider
 from penstock.gateway.call import Call
-from penstock.gateway.catalog import ModelEntry, ModelState
+from penstock.gateway.catalog import ModelEntry, ModelState, Permit
 from penstock.gateway.errors import EngineAnsweredError, GatewayError
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.providers import choice
@@ -95,6 +96,10 @@ class Upstreams:
     def available(self, provider: str) -> bool:
         """Whether a provider is asked at present."""
         return self._states().get(provider) is State.CLOSED
+
+    def permit(self, account: Account | None) -> Permit | None:
+        """What somebody may use, of ours and of providers; None: everything."""
+        return partial(self.permits, account) if account is not None else None
 
     def permits(self, account: Account, asked: str, model: str) -> bool:
         """Whether somebody may use a model of ours or of a provider, as `catalog.Permit`."""
