@@ -16,9 +16,10 @@ LIMIT = 60_000
 """Milliseconds that anything in the browser may take."""
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Started once. The system's own: none is downloaded."""
+    """One for the tests of a file: it starts processes when it likes, which other tests would take for their own. The
+    system's own: none is downloaded."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         pytest.skip("there is no Chromium: apt-get install chromium")
