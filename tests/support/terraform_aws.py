@@ -1,7 +1,8 @@
 """Terraform with its provider for AWS, from a folder on this machine. Used by the tests of that module.
 
 The provider is 600 MB, so it is neither fetched nor copied: `PENSTOCK_TF_PLUGINS` names a folder that has it, laid out
-as `terraform providers mirror` makes it. Tests without one are skipped.
+as `terraform providers mirror` makes it, or one stands where Terraform itself looks or in a folder of /opt. Without it,
+these tests are skipped.
 """
 
 from __future__ import annotations
@@ -21,16 +22,15 @@ from support.terraform_docs import MODULES
 AWS = MODULES / "aws"
 EXAMPLES = ("minimal", "production")
 _EXAMPLES = "examples.tftest.hcl"
-_USUAL = ("/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins")
+_USUAL = ("/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins")
 
 
 @functools.cache
 def plugins() -> Path | None:
     """The folder that has the provider; None where there is none."""
-    for place in (os.environ.get("PENSTOCK_TF_PLUGINS"), *_USUAL):
-        if place and any(Path(place).glob("*/hashicorp/aws/*")):
-            return Path(place)
-    return None
+    named = os.environ.get("PENSTOCK_TF_PLUGINS")
+    places = [Path(named)] if named else [*map(Path, _USUAL), *sorted(Path("/opt").glob("*"))]
+    return next((place for place in places if any(place.glob("*/hashicorp/aws/*"))), None)
 
 
 needed = pytest.mark.skipif(
