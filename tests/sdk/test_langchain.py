@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
+import httpx
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.tools import tool
@@ -25,7 +27,18 @@ def get_time(zone: Literal["CET", "UTC"]) -> str:
 
 
 @pytest.fixture
-def chat(running_penstock: Deployment) -> ChatOpenAI:
+def client() -> Iterator[httpx.Client]:
+    """Closed at the end, as LangChain's own are not."""
+    with httpx.Client(timeout=120) as client:
+        yield client
+
+
+@pytest.fixture
+def chat(running_penstock: Deployment, client: httpx.Client) -> ChatOpenAI:
+    return _chat(running_penstock, http_client=client)
+
+
+def _chat(running_penstock: Deployment, **clients: Any) -> ChatOpenAI:
     return ChatOpenAI(
         model=CHAT,
         base_url=running_penstock.api,
@@ -36,6 +49,7 @@ def chat(running_penstock: Deployment) -> ChatOpenAI:
         max_completion_tokens=300,
         # Its default is to ask for no usage at an address that is not OpenAI's.
         stream_usage=True,
+        **clients,
     )
 
 
@@ -47,8 +61,10 @@ def test_it_is_invoked(chat: ChatOpenAI) -> None:
     assert message.response_metadata["finish_reason"] == "stop"
 
 
-async def test_it_is_invoked_from_a_loop(chat: ChatOpenAI) -> None:
-    assert (await chat.ainvoke(QUESTION)).content == ANSWER
+async def test_it_is_invoked_from_a_loop(running_penstock: Deployment) -> None:
+    async with httpx.AsyncClient(timeout=120) as client:
+        chat = _chat(running_penstock, http_async_client=client)
+        assert (await chat.ainvoke(QUESTION)).content == ANSWER
 
 
 def test_it_streams(chat: ChatOpenAI) -> None:
@@ -80,7 +96,7 @@ def test_it_streams_a_tool_call(chat: ChatOpenAI) -> None:
     assert call["args"]["zone"] in ("CET", "UTC")
 
 
-def test_it_embeds(running_penstock: Deployment) -> None:
+def test_it_embeds(running_penstock: Deployment, client: httpx.Client) -> None:
     embeddings = OpenAIEmbeddings(
         model=EMBEDDING,
         base_url=running_penstock.api,
@@ -88,6 +104,7 @@ def test_it_embeds(running_penstock: Deployment) -> None:
         max_retries=0,
         # Else it sends token ids of OpenAI's own tokenizer, which it downloads.
         check_embedding_ctx_length=False,
+        http_client=client,
     )
     one, other = embeddings.embed_documents(["A cat.", "A penstock."])
     assert len(one) == len(other) == 384
