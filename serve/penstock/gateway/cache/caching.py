@@ -1,5 +1,5 @@
-"""The cache on the way of a request: which are looked for, which wait for another's answer, what is kept. Used by `app`
-for models whose answers are kept, and for no others.
+"""The cache on the way of a request: which are looked for, which wait for another's answer, what is kept. Made by
+`app`; `inference` asks it for models whose answers are kept, and for no others.
 """
 
 from __future__ import annotations

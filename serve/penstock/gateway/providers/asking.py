@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from penstock.config.providers import Provider
 from penstock.gateway.answers import engine_error_body
-from penstock.gateway.attempt import EVENT_STREAM
+from penstock.gateway.attempt import EVENT_STREAM, stopping
 from penstock.gateway.call import Call
-from penstock.gateway.errors import GatewayError, ProviderRefusedError, UnavailableError
+from penstock.gateway.errors import GatewayError, ProviderRefusedError
 from penstock.gateway.headers import LAYER, first
 from penstock.gateway.meter import LAST_CHUNKS, Meter
 from penstock.gateway.metrics import Metrics
@@ -108,7 +108,7 @@ class ProviderDoor:
         except asyncio.CancelledError:
             exchange.outcome = "left"
             if call.begun and not call.client_gone:
-                await exchange.end(_stopping())
+                await exchange.end(stopping())
             else:
                 exchange.guess()
             raise
@@ -250,9 +250,3 @@ class _Exchange:
                 }
             },
         )
-
-
-def _stopping() -> UnavailableError:
-    return UnavailableError(
-        "This gateway stopped before the answer was whole. Send the request again.", code="shutting_down"
-    )

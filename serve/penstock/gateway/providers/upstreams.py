@@ -1,5 +1,5 @@
-"""All providers of a gateway: models that they serve, and fallbacks of our own models. Used by `app`, for requests that
-name a model with one of the two; no other request comes here."""
+"""All providers of a gateway: models that they serve, and fallbacks of our own models. Made by `app`; `inference`
+comes here for models with one of the two, and with no other request."""
 
 from __future__ import annotations
 
