@@ -158,6 +158,32 @@ async def test_a_burst_that_is_served_in_a_moment_is_not_refused():
     assert source.out == 0
 
 
+async def test_a_crowd_before_a_ready_replica_is_not_refused_while_the_first_lease_is_on_its_way():
+    source = Source(slots=0)
+    pool = LeasePool("demo", source, PoolSettings(moment=0.01, hold_requests=2), ready=lambda: True)
+    crowd = [asyncio.create_task(pool.acquire()) for _ in range(10)]
+    await asyncio.wait(crowd, timeout=0.1)
+    assert [task.done() for task in crowd] == [False] * 10
+    assert pool.held == 0
+    for _ in crowd:
+        source.slots.release()
+    for one in await asyncio.gather(*crowd):
+        pool.release(one)
+    await pool.close()
+    assert source.out == 0
+
+
+async def test_a_ready_replica_that_nobody_finds_is_not_waited_for_for_ever():
+    settings = PoolSettings(moment=0.01, meeting=0.05, hold_requests=2)
+    pool = LeasePool("demo", source := Source(slots=0), settings, ready=lambda: True)
+    crowd = [asyncio.create_task(pool.acquire()) for _ in range(5)]
+    await eventually(lambda: sum(task.done() for task in crowd) == 3)
+    assert all(isinstance(task.exception(), BusyError) for task in crowd if task.done())
+    await pool.close()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    assert source.out == 0
+
+
 async def test_a_crowd_that_is_let_in_one_by_one_is_not_refused():
     source = Source(slots=0)
     pool = pool_of(source, moment=1.0, hold_requests=2)

@@ -26,10 +26,10 @@ class Refusals:
 
 
 def queue(
-    requests: int = 2, *, seconds: float = NEVER, moment: float = NEVER, starved: bool = True, growing: bool = False
+    requests: int = 2, *, seconds: float = NEVER, moment: float = NEVER, starved: bool = True, coming: bool = False
 ) -> WaitingQueue[int]:
     bounds = HoldBounds(requests, seconds, moment)
-    return WaitingQueue(bounds, Refusals(), growing=lambda: growing, starved=lambda: starved)
+    return WaitingQueue(bounds, Refusals(), coming=lambda: coming, starved=lambda: starved)
 
 
 async def test_where_there_is_no_replica_a_request_over_the_bound_is_refused_at_once() -> None:
@@ -54,7 +54,7 @@ async def test_where_replicas_are_full_a_request_over_the_bound_is_refused_at_on
 
 
 async def test_a_crowd_that_is_let_in_is_not_refused() -> None:
-    waiting = queue(1, moment=0.01, starved=False, growing=True)
+    waiting = queue(1, moment=0.01, starved=False, coming=True)
     crowd = [waiting.enter() for _ in range(50)]
     await asyncio.sleep(0.05)
     assert waiting.held == 0
@@ -62,7 +62,7 @@ async def test_a_crowd_that_is_let_in_is_not_refused() -> None:
 
 
 async def test_a_crowd_that_is_let_in_too_slowly_is_refused_when_its_time_is_over() -> None:
-    waiting = queue(1, moment=0.01, seconds=0.05, starved=False, growing=True)
+    waiting = queue(1, moment=0.01, seconds=0.05, starved=False, coming=True)
     with pytest.raises(UnavailableError):
         await waiting.enter().future
 
@@ -120,7 +120,7 @@ def test_the_bound_holds_whatever_happens_and_the_order_is_kept(steps: list[str]
 async def test_models_do_not_wait_for_each_other() -> None:
     asleep, awake = RecordingSource([Replica("a", "http://a", "t")]), RecordingSource([Replica("b", "http://b", "t")])
     asleep.there.clear()
-    full = LeasePool("asleep", asleep, PoolSettings(hold_requests=3), none_ready=lambda: True)
+    full = LeasePool("asleep", asleep, PoolSettings(hold_requests=3), ready=lambda: False)
     other = LeasePool("awake", awake, PoolSettings(hold_requests=3))
     held = [asyncio.create_task(full.acquire()) for _ in range(3)]
     await eventually(lambda: full.held == 3)
@@ -136,7 +136,7 @@ async def test_models_do_not_wait_for_each_other() -> None:
 
 async def test_a_lease_says_more_than_a_board_that_is_late() -> None:
     source = RecordingSource([Replica("a", "http://a", "t")])
-    pool = LeasePool("demo", source, PoolSettings(hold_requests=1), none_ready=lambda: True)
+    pool = LeasePool("demo", source, PoolSettings(hold_requests=1), ready=lambda: False)
     lent = await pool.acquire()
     crowd = await asyncio.gather(*[pool.acquire() for _ in range(20)])
     for one in [lent, *crowd]:
@@ -164,7 +164,7 @@ class Rollout:
 
 async def test_requests_wait_while_a_model_is_restarted() -> None:
     source = Rollout()
-    pool = LeasePool("demo", source, PoolSettings(), none_ready=lambda: True)
+    pool = LeasePool("demo", source, PoolSettings(), ready=lambda: False)
     held = [asyncio.create_task(pool.acquire()) for _ in range(5)]
     await eventually(lambda: source.refused >= 20)
     assert pool.held == 5

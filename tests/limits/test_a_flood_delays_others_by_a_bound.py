@@ -114,7 +114,7 @@ class Refusals:
 
 def held(requests: int) -> WaitingQueue[int]:
     bounds = HoldBounds(requests, 3600.0, 3600.0)
-    return WaitingQueue(bounds, Refusals(), growing=lambda: False, starved=lambda: True)
+    return WaitingQueue(bounds, Refusals(), coming=lambda: False, starved=lambda: True)
 
 
 async def test_a_flood_leaves_room_for_others_and_its_last_ones_are_refused():

@@ -53,8 +53,6 @@ def _gateway(penstock: Penstock) -> psutil.Process:
 
 
 async def test_a_thousand_streams_at_once_end_whole(running_penstock: Penstock) -> None:
-    # One before the crowd: as long as the gateway has not met the replica, more than the hold's bound are refused.
-    assert [stream.whole for stream in await Streams(running_penstock.url, "sim", max_tokens=1).many(1)] == [True]
     streams = Streams(running_penstock.url, "sim", max_tokens=25)
     most = 0
 

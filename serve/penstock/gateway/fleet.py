@@ -66,7 +66,7 @@ class Fleet:
                 ),
                 account=partial(self._account_of, name),
                 outlook=partial(self.outlook, name),
-                none_ready=partial(self._none_ready, name),
+                ready=partial(self._ready, name),
             )
         for name in self._pools.keys() - ours.keys():
             task = asyncio.get_running_loop().create_task(self._pools.pop(name).close())
@@ -85,7 +85,7 @@ class Fleet:
 
     def outlook(self, name: str) -> Outlook:
         """When a model without a ready replica may have one."""
-        if name not in self._starts or not self._none_ready(name):
+        if name not in self._starts or self._ready(name) is not False:
             return Outlook()
         return self._starts[name].outlook(asyncio.get_running_loop().time())
 
@@ -95,6 +95,6 @@ class Fleet:
         while self._leaving:
             await asyncio.wait(self._leaving)
 
-    def _none_ready(self, name: str) -> bool:
+    def _ready(self, name: str) -> bool | None:
         model = self._catalog.models.get(name)
-        return model is not None and model.state.known and not model.state.ready
+        return bool(model.state.ready) if model is not None and model.state.known else None

@@ -33,6 +33,10 @@ RETRY_FIRST, RETRY_LONGEST = 0.05, 1.0
 REJECTED = 4
 """Leases on broken replicas that are kept while asking for another, so that the source does not offer them again."""
 
+MEETING = 10.0
+"""Seconds that the very first lease may take where a replica is ready: whoever gives leases has to find it first, for a
+whole crowd at once maybe. Till then nobody is refused."""
+
 WARN_EVERY = 10.0
 """Seconds between warnings: hundreds of requests may wait for a source that fails."""
 
@@ -46,6 +50,7 @@ class PoolSettings:
     hold_requests: int = 256
     hold_seconds: float = 600.0
     moment: float = MOMENT
+    meeting: float = MEETING
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +75,7 @@ class LeasePool:
         settings: bounds.
         account: what is known of why there is no replica, in whole sentences; empty where nothing is.
         outlook: when there may be one, while there is none.
-        none_ready: whether it is known that no replica is ready.
+        ready: whether a replica is ready; None where that is not known.
     """
 
     def __init__(
@@ -81,23 +86,26 @@ class LeasePool:
         *,
         account: Callable[[], str] = lambda: "",
         outlook: Callable[[], Outlook] = Outlook,
-        none_ready: Callable[[], bool] = lambda: False,
+        ready: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self.model = model
         self._source = source
         self._settings = settings or PoolSettings()
-        self._none_ready = none_ready
+        self._ready = ready
         self._loop = asyncio.get_running_loop()
         self._refusals = PoolRefusals(model, self._settings.hold_seconds, account, outlook)
         bounds = HoldBounds(self._settings.hold_requests, self._settings.hold_seconds, self._settings.moment)
         self._queue: WaitingQueue[Lent] = WaitingQueue(
-            bounds, self._refusals, growing=self._growing, starved=self._starved
+            bounds, self._refusals, coming=self._coming, starved=self._starved
         )
         self._idle: deque[Lent] = deque()
         self._out: set[Lent] = set()
         # The most leases that were out at once since the queue was last empty, and when that last grew.
         self._most_out = 0
         self._grew_at = -math.inf
+        # Whether there ever was a lease, and since when a replica that is ready is waited for.
+        self._met = False
+        self._meeting_since: float | None = None
         self._takes: list[asyncio.Task[None]] = []
         self._returns: set[asyncio.Task[None]] = set()
         self._quarantine = Quarantine()
@@ -186,12 +194,22 @@ class LeasePool:
 
     # Requests that wait
 
+    def _coming(self) -> bool:
+        return self._growing() or self._meeting()
+
+    def _meeting(self) -> bool:
+        if self._met or not self._ready():
+            return False
+        if self._meeting_since is None:
+            self._meeting_since = self._loop.time()
+        return self._loop.time() - self._meeting_since < self._settings.meeting
+
     def _growing(self) -> bool:
         return self._loop.time() - self._grew_at < self._settings.moment
 
     def _starved(self) -> bool:
         # Whoever said so may be late, so a lease says more.
-        return self._none_ready() and not (self._out or self._idle or self._growing())
+        return self._ready() is False and not (self._out or self._idle or self._growing())
 
     def _left(self) -> None:
         if not self._queue:
@@ -216,10 +234,12 @@ class LeasePool:
         try:
             while True:
                 try:
-                    lent = Lent(await self._source.take(), self._loop.time())
+                    lease = await self._source.take()
                 except Exception as error:  # noqa: BLE001  # whatever the cluster says, requests are held, not dropped
                     self._warn("no lease", error)
                 else:
+                    self._met = True
+                    lent = Lent(lease, self._loop.time())
                     if not self._quarantine.holds(lent.replica_id, self._loop.time()):
                         self._put(lent)
                         return

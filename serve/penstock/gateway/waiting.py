@@ -63,17 +63,17 @@ class WaitingQueue(Generic[T]):
     Args:
         bounds: how many may be held, and how long.
         refusals: what to say.
-        growing: whether more and more requests have been served within the last moment: then a crowd is on its way in,
-            one round trip each, and nobody is refused.
+        coming: whether replicas are known to be on their way to those who wait, one round trip each: then nobody is
+            refused.
         starved: whether it is known that there is no replica: then a request is held from its first moment.
     """
 
     def __init__(
-        self, bounds: HoldBounds, refusals: Refusals, *, growing: Callable[[], bool], starved: Callable[[], bool]
+        self, bounds: HoldBounds, refusals: Refusals, *, coming: Callable[[], bool], starved: Callable[[], bool]
     ) -> None:
         self._bounds = bounds
         self._refusals = refusals
-        self._growing = growing
+        self._coming = coming
         self._starved = starved
         self._loop = asyncio.get_running_loop()
         self._waiters: Turns[Waiter[T]] = Turns()
@@ -99,7 +99,7 @@ class WaitingQueue(Generic[T]):
         """
         starved = self._starved()
         # Without any bound (0) a free replica still gets its moment.
-        crowded = not again and self._full() and (starved or (self._held and not self._growing()))
+        crowded = not again and self._full() and (starved or (self._held and not self._coming()))
         if crowded and who_gives_way(self._holdings, line) is None:
             raise self._refusals.full(self._held)
         waiter: Waiter[T] = Waiter(self._loop.create_future(), self._loop.time() - waited, line, again=again)
@@ -147,7 +147,7 @@ class WaitingQueue(Generic[T]):
         if waiter.future.done():
             return
         left = self._left(waiter)
-        if self._growing() and left:
+        if self._coming() and left:
             waiter.timer = self._loop.call_later(min(self._bounds.moment, left), self._look, waiter)
         elif not self._make_room(waiter):
             waiter.future.set_exception(self._refusals.full(self._held))
