@@ -3,7 +3,8 @@ The one pod template of all three kinds of pods: head, gateway, engine. Takes
 
   (dict "root" $ "component" "engine" "pods" .Values.cluster.engine "image" "..." "resources" map
         "drain" seconds "grace" seconds "preStop" list "env" map "volumes" map "mounts" map "ports" map "readiness" map "liveness" map "startup" map
-        "labels" map "nodeSelector" map "tolerations" list "serviceAccountName" "..." "token" bool)
+        "labels" map "nodeSelector" map "tolerations" list "serviceAccountName" "..." "token" bool
+        "shareProcessNamespace" bool)
 
 `drain` is how long Ray waits for replicas to stop, `grace` how long Kubernetes waits for Ray: half a minute more, unless
 given. What the values say about the pods (`pods`) is laid over what the component needs. Satisfies the restricted Pod Security
@@ -30,6 +31,9 @@ spec:
   terminationGracePeriodSeconds: {{ .grace | default (add .drain 30) }}
   automountServiceAccountToken: {{ .token | default false }}
   enableServiceLinks: false
+  {{- if .shareProcessNamespace }}
+  shareProcessNamespace: true
+  {{- end }}
   {{- with .serviceAccountName }}
   serviceAccountName: {{ . }}
   {{- end }}

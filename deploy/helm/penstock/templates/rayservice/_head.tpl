@@ -1,6 +1,10 @@
 {{/* No replica runs on the head: it offers no processor and none of our resources. So Ray has nothing to wait for when it
 stops; it would wait for Serve's controller, which never ends. But where all pods go at once, the head goes last: without
-it Ray ends the others within a minute, and with them what they still answer. */}}
+it Ray ends the others within a minute, and with them what they still answer.
+
+Containers of the head share their processes because Ray's autoscaler, which KubeRay adds, leaves signals to their
+defaults: as the first process of a container of its own it would not be ended by them, and the pod would stay until the
+autoscaler misses Ray, a minute later. */}}
 {{- define "penstock.headGroup" -}}
 {{- $head := .Values.cluster.head -}}
 rayStartParams:
@@ -23,6 +27,7 @@ template:
     "annotations" (merge (include "penstock.stays" . | fromYaml) (dict "penstock.dev/checksum" (toJson $head.tolerations | sha256sum | trunc 16)))
     "serviceAccountName" $head.serviceAccountName
     "token" true
+    "shareProcessNamespace" true
   ) | nindent 2 }}
 {{- end -}}
 
