@@ -8,6 +8,8 @@ DOCUMENT ?= examples/demo.yaml
 PYTEST := $(VENV)/python -m pytest
 # Tests that share no Ray and no vLLM run side by side, a file at a time.
 BESIDE := -n logical --maxprocesses 4 --dist loadfile
+# Those with a Ray of their own wait more than they work: two files at a time, in their order, where long ones come early.
+PAIRED := -n 2 --dist loadfile --no-loadscope-reorder
 # So many tests with real processes may fail once and are tried again; each is told of with its traceback.
 AGAIN ?= 0
 TWICE = $(if $(filter-out 0,$(AGAIN)),--reruns 1 --max-suite-reruns $(AGAIN) --rerun-show-tracebacks)
@@ -41,7 +43,7 @@ test-integration: environment-dev environment-clients ## Run the tests with real
 
 .PHONY: test-ray
 test-ray: environment-dev ## Run the tests with a real Ray and the simulator
-	$(PYTEST) -q $(TWICE) --durations=12 -m "ray and not engine and not cluster"
+	$(PYTEST) -q $(PAIRED) $(TWICE) --durations=12 -m "ray and not engine and not cluster"
 
 .PHONY: test-engine
 test-engine: environment-dev environment-clients $(DEMO) ## Run the tests with a real vLLM on the CPU
@@ -58,7 +60,7 @@ chaos: environment-dev ## Kill engines and apply documents under load for twenty
 .PHONY: e2e
 e2e: environment-dev $(DEMO) ## Test on the cluster that KUBECONFIG names (BUILD=... as images/build says)
 	images/build gateway demo test-redis test-postgres
-	$(PYTEST) -q --durations=12 -m cluster
+	$(PYTEST) -q $(TWICE) --durations=12 -m cluster
 
 .PHONY: lint
 lint: environment-dev ## Check style, types, the layers and the chart
