@@ -116,6 +116,26 @@ async def test_an_engine_that_ends_leaves_no_children() -> None:
     assert _gone(pids)
 
 
+@pytest.mark.parametrize("death", ["kill", "stop", "crash"])
+async def test_temporary_files_of_an_engine_go_with_it(death: str, tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys, tempfile; folder = pathlib.Path(tempfile.mkdtemp(), 'kept'); folder.mkdir();"
+        "print(folder, flush=True); import time; time.sleep(60)"
+    )
+    log = EngineLog()
+    process = EngineProcess.start([sys.executable, "-S", "-c", code], {**os.environ, "TMPDIR": str(tmp_path)}, log)
+    await _until(log.tail)
+    assert tmp_path in Path(log.tail()[0]).parents
+    if death == "kill":
+        await process.kill()
+    elif death == "stop":
+        await process.stop(60)
+    else:
+        os.kill(process.pids()[0], signal.SIGSEGV)
+        await process.wait()
+    assert os.listdir(tmp_path) == []  # noqa: PTH208  # nothing runs beside it
+
+
 async def test_a_command_that_does_not_exist_ends_with_its_reason_in_the_log() -> None:
     log = EngineLog()
     process = EngineProcess.start(["/no/such/engine"], os.environ, log)

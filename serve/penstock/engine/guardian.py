@@ -8,6 +8,9 @@ It starts the command in a session of its own, adopts whatever processes that on
 own standard input. The line `stop SECONDS` ends the engine gently: SIGTERM to the command, after so many seconds
 SIGKILL to all. End of input means that the replica is gone, even by SIGKILL, and kills all at once. When the command
 ends by itself, what it left behind is killed too. The exit status is the command's; 128 + n for signal n.
+
+What the engine puts into the folder of temporary files (vLLM has its sockets there, and removes none when it is killed)
+lies in a folder of its own, which goes with it.
 """
 
 from __future__ import annotations
@@ -17,10 +20,13 @@ import ctypes
 import math
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -117,10 +123,36 @@ def _in_engine() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def _own_temporary_files() -> Iterator[dict[str, str]]:
+    """The environment of an engine with a folder of its own; the common one where none can be made."""
+    try:
+        # Paths of sockets may have about 100 characters.
+        folder = tempfile.mkdtemp(prefix="engine-")
+    except OSError:
+        yield dict(os.environ)
+        return
+    try:
+        yield {**os.environ, "TMPDIR": folder}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def guard(command: list[str]) -> int:
     """Run the command to its end; see the module."""
+    with _own_temporary_files() as environment:
+        return _guard(command, environment)
+
+
+def _guard(command: list[str], environment: dict[str, str]) -> int:
     child_ended = _set_up()
-    engine = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_in_engine)  # noqa: PLW1509  # one thread
+    engine = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_in_engine,  # noqa: PLW1509  # one thread
+    )
     orders = _Orders()
     deadline = math.inf
     while True:
