@@ -28,6 +28,8 @@ from penstock.engine.spec import DEPLOYMENT as ENGINE_DEPLOYMENT
 from penstock.gateway.accounting import Accounting
 from penstock.gateway.errors import BusyError
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.providers.breaker import State
+from penstock.gateway.providers.metrics import ProviderMetrics
 from penstock.gateway.scaling_metrics import ScalingMetrics
 from penstock.gateway.usage import Usage
 from support.charts import CHART
@@ -88,6 +90,9 @@ def _of_the_gateway() -> Mapping[str, set[str]]:
     metrics.answered("demo", "/v1/completions", 200, 1.0, 0.1)
     metrics.counted("demo", Usage(prompt=1, completion=1))
     metrics.error("pool", "queue_full")
+    providers = ProviderMetrics(metrics.registry, lambda: {"other": State.OPEN})
+    providers.asked("other", "answered")
+    providers.fell_back("demo", "other", "queue", answered=True)
     Accounting(OpenUsage(UsageSettings(), sqlite(Path("accounts.db"))), metrics.registry)
     scaling = ScalingMetrics(lambda: ["demo"])
     scaling.register(metrics.registry)

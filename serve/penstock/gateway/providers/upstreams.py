@@ -95,7 +95,8 @@ class Upstreams:
 
     def available(self, provider: str) -> bool:
         """Whether a provider is asked at present."""
-        return self._states().get(provider) is State.CLOSED
+        door = self._doors.get(provider)
+        return door is not None and door.breaker.state(asyncio.get_running_loop().time()) is State.CLOSED
 
     def permit(self, account: Account | None) -> Permit | None:
         """What somebody may use, of ours and of providers; None: everything."""
