@@ -24,11 +24,22 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(dict.fromkeys(_DIRECT
 # The same cases in every run: a run that fails, fails again. `make explore` draws new ones, and more.
 SLOW = [hypothesis.HealthCheck.too_slow]
 """Data that is drawn slowly says more of the machine than of a test."""
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile(
+    "repeatable", max_examples=50, derandomize=True, deadline=None, suppress_health_check=SLOW
+)
 hypothesis.settings.register_profile(
     "explore", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=SLOW
 )
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those with a real vLLM go by folder, and those that share one by that."""
+    for item in items:
+        if item.get_closest_marker("engine"):
+            shared = {"vllm_server", "embedding_server"} & set(getattr(item, "fixturenames", ()))
+            item.add_marker(pytest.mark.xdist_group("vllm" if shared else item.path.parent.name))
 
 
 @pytest.fixture(autouse=True)

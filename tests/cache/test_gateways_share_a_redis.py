@@ -26,6 +26,12 @@ REQUEST = post(chat(temperature=0))
 STREAM = post(chat(temperature=0, stream=True))
 
 
+@pytest.fixture(autouse=True)
+def _a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is lost because this machine is busy."""
+    monkeypatch.setattr("penstock.gateway.cache.redis.PATIENCE", 2.0)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with running_redis() as running:

@@ -18,9 +18,6 @@ from itertools import islice
 from typing import Any, Final
 
 import orjson
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
@@ -35,6 +32,7 @@ from penstock.accounts.limits.counters import (
 )
 from penstock.accounts.limits.rules import Charge, Kind
 from penstock.accounts.limits.scripts import ADMIT, RENEW_SLOTS, SETTLE
+from penstock.accounts.redis_pool import connect
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,6 @@ PATIENCE: Final = 2.0
 """Seconds that Redis has to answer."""
 TRY_AGAIN: Final = 0.25
 """Seconds between two tries while it cannot be reached."""
-CONNECTIONS: Final = 16
 AT_ONCE: Final = 32
 """Requests that are let in by one step."""
 MOST_OVER: Final = 1000
@@ -74,15 +71,7 @@ class RedisCounters:
     """
 
     def __init__(self, address: str, clock: Callable[[], int] | None = None) -> None:
-        pool = BlockingConnectionPool.from_url(
-            address,
-            max_connections=CONNECTIONS,
-            timeout=PATIENCE,
-            # Not `socket_timeout`: the library makes a task of each write then, which a request would wait for.
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis: Redis = Redis.from_pool(pool)
+        self._redis = connect(address, PATIENCE)
         self._clock = clock
         self._admit_script = self._redis.register_script(ADMIT)
         self._settle_script = self._redis.register_script(SETTLE)

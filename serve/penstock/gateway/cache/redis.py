@@ -10,11 +10,9 @@ import asyncio
 import logging
 from typing import Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from penstock.accounts.redis_pool import connect
 from penstock.gateway.cache.stored import Stored, decode, encode
 
 logger = logging.getLogger(__name__)
@@ -24,7 +22,6 @@ PATIENCE: Final = 0.25
 """Seconds that a request waits for it at most: an engine would have begun to answer."""
 AGAIN: Final = 1.0
 """Seconds until it is asked again after a failure."""
-CONNECTIONS: Final = 16
 
 _UNREACHABLE = (RedisError, OSError, TimeoutError)
 
@@ -38,14 +35,7 @@ class RedisAnswers:
     """
 
     def __init__(self, address: str, largest: int) -> None:
-        pool = BlockingConnectionPool.from_url(
-            address,
-            max_connections=CONNECTIONS,
-            timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis: Redis = Redis.from_pool(pool)
+        self._redis = connect(address, PATIENCE)
         self._largest = largest
         self._failed: float | None = None
 
