@@ -8,10 +8,8 @@ DOCUMENT ?= examples/demo.yaml
 PYTEST := $(VENV)/python -m pytest
 # Tests that share no Ray and no vLLM run side by side, a file at a time.
 BESIDE := -n logical --maxprocesses 4 --dist loadfile
-# Those with a Ray or a vLLM of their own wait as much as they work: two files or folders at a time, in their order, where
-# long ones come early.
+# Those with a Ray of their own wait more than they work: two files at a time, in their order, where long ones come early.
 PAIRED := -n 2 --dist loadfile --no-loadscope-reorder
-PAIRED_BY_GROUP := -n 2 --dist loadgroup --no-loadscope-reorder
 # So many tests with real processes may fail once and are tried again; each is told of with its traceback.
 AGAIN ?= 0
 TWICE = $(if $(filter-out 0,$(AGAIN)),--reruns 1 --max-suite-reruns $(AGAIN) --rerun-show-tracebacks)
@@ -49,7 +47,7 @@ test-ray: environment-dev ## Run the tests with a real Ray and the simulator
 
 .PHONY: test-engine
 test-engine: environment-dev environment-clients $(DEMO) ## Run the tests with a real vLLM on the CPU
-	$(PYTEST) -q $(PAIRED_BY_GROUP) $(TWICE) --durations=12 -m "engine and not cluster"
+	$(PYTEST) -q $(TWICE) --durations=12 -m "engine and not cluster"
 
 .PHONY: test-aws
 test-aws: environment-dev ## Apply the examples for AWS against moto's server, look at what is there, and destroy them: six minutes

@@ -33,15 +33,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those with a real vLLM go by folder, and those that share one by that."""
-    for item in items:
-        if item.get_closest_marker("engine"):
-            shared = {"vllm_server", "embedding_server"} & set(getattr(item, "fixturenames", ()))
-            item.add_marker(pytest.mark.xdist_group("vllm" if shared else item.path.parent.name))
-
-
 @pytest.fixture(autouse=True)
 def _no_process_outlives_a_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """Children that a test started end with it. Fixtures of a wider scope keep theirs."""
