@@ -97,4 +97,4 @@ class Fleet:
 
     def _ready(self, name: str) -> bool | None:
         model = self._catalog.models.get(name)
-        return bool(model.state.ready) if model is not None and model.state.known else None
+        return model.state.ready if model is not None and model.state.known else None
